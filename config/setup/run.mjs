@@ -1,0 +1,165 @@
+/**
+ * Behind every `npm run …`: makes the machine ready for the task, then runs it on the pinned Node.
+ *
+ *     node config/setup/run.mjs start|dev|check|test|soak|bench|latency|load|hls-check [arguments for the task]
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { ROOT, ensureBrowser, ensureFfmpeg, ensurePackages, ensurePlayer, filesBelow, findNode } from './machine.mjs';
+
+const [task, ...args] = process.argv.slice(2);
+
+const tell = (name, startedAt, status) =>
+  process.stderr.write(
+    `sluice: ${name} ${status === 0 ? 'ok' : 'FAILED'} (${((Date.now() - startedAt) / 1000).toFixed(1)} s)\n`,
+  );
+
+/** Runs one step to its end; a failing one ends everything with its exit code. */
+const step = (node, name, nodeArgs, env = {}) => {
+  const startedAt = Date.now();
+  process.stderr.write(`sluice: ${name} …\n`);
+  const { status } = spawnSync(node, nodeArgs, { cwd: ROOT, stdio: 'inherit', env: { ...process.env, ...env } });
+  tell(name, startedAt, status);
+  if (status !== 0) {
+    process.exit(status ?? 1);
+  }
+};
+
+/** Runs steps at the same time; what each says comes out whole when it ends. Any that fails ends everything, after all. */
+const stepsAtOnce = async (node, steps) => {
+  process.stderr.write(`sluice: ${Object.keys(steps).join(', ')} …\n`);
+  const statuses = await Promise.all(
+    Object.entries(steps).map(async ([name, nodeArgs]) => {
+      const startedAt = Date.now();
+      const child = spawn(node, nodeArgs, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+      const said = [];
+      child.stdout.on('data', (bytes) => said.push(bytes));
+      child.stderr.on('data', (bytes) => said.push(bytes));
+      const [code] = await once(child, 'close');
+      process.stderr.write(Buffer.concat(said));
+      tell(name, startedAt, code);
+      return code ?? 1;
+    }),
+  );
+  const failed = statuses.find((status) => status !== 0);
+  if (failed !== undefined) {
+    process.exit(failed);
+  }
+};
+
+/** Replaces this process, as far as Node can: signals are handed on, the exit code is handed back. */
+const become = (node, nodeArgs) => {
+  const child = spawn(node, nodeArgs, { cwd: ROOT, stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => child.kill(signal));
+  }
+  child.on('exit', (code, signal) => process.exit(signal === null ? (code ?? 1) : 1));
+};
+
+const testFiles = (...folders) =>
+  folders.flatMap((folder) => filesBelow(`test/${folder}`).filter((path) => path.endsWith('.test.ts')));
+
+/**
+ * Unit tests share a process, since starting one and loading the server into it takes longer than most files; two
+ * processes, one a core. A file whose hooks are not for everybody keeps them in a `describe`.
+ */
+const unitTests = () => {
+  const files = testFiles('tidy', 'unit');
+  const shared = [
+    '--disable-warning=ExperimentalWarning',
+    '--test',
+    '--test-isolation=none',
+    '--test-reporter=dot',
+    '--test-timeout=60000',
+  ];
+  return [0, 1].map((half) => [...shared, ...files.filter((_, index) => index % 2 === half)]);
+};
+
+const check = async (node) => {
+  const [evenTests, oddTests] = unitTests();
+  await stepsAtOnce(node, {
+    types: ['node_modules/typescript/bin/tsc', '-b'],
+    lint: ['node_modules/oxlint/bin/oxlint', '--quiet'],
+    format: ['node_modules/prettier/bin/prettier.cjs', '--check', '--cache', '--log-level', 'warn', '.'],
+    'tidy and unit tests, one half': evenTests,
+    'tidy and unit tests, other half': oddTests,
+  });
+};
+
+/** End-to-end files that judge no pace: two of them at a time do each other no harm. */
+const STURDY =
+  /e2e\/(?:ingest-ffmpeg|ladder|latency-source|ll-hls-hlsjs|recorder-\w[\w-]*|server-process|tls|tokens)\.test\.ts$/;
+
+/** A test that waits for ever shall fail, not hang. The bound is on a file as well, since a file is a test to its runner. */
+const TEST_MAX_MS = 240_000;
+const SOAK_TEST_MAX_MS = 5_400_000;
+
+/** Everything a submission must pass. Browsers and ffmpeg share two cores, so those files run one after the other. */
+const test = async (node, env) => {
+  await check(node);
+  const bound = `--test-timeout=${env.SLUICE_SIZE === 'soak' ? SOAK_TEST_MAX_MS : TEST_MAX_MS}`;
+  step(node, 'fuzz', ['--test', '--test-concurrency=2', bound, ...testFiles('fuzz')], env);
+  const files = testFiles('e2e');
+  const [sturdy, timed] = [true, false].map((isSturdy) => files.filter((path) => STURDY.test(path) === isSturdy));
+  step(node, 'end to end, side by side', ['--test', '--test-concurrency=2', bound, ...sturdy], env);
+  step(node, 'end to end', ['--test', '--test-concurrency=1', bound, ...timed], env);
+};
+
+const bench = (node, names) =>
+  step(node, 'bench', ['test/bench/main.ts', ...names], { SLUICE_SIZE: process.env.SLUICE_SIZE ?? 'soak' });
+
+const TASKS = {
+  start: (node) => {
+    ensureFfmpeg();
+    ensurePlayer(node);
+    become(node, ['--disable-warning=ExperimentalWarning', 'server/main.ts', ...args]);
+  },
+  dev: (node) => {
+    ensureFfmpeg();
+    ensurePlayer(node);
+    become(node, [
+      '--watch-path=server',
+      '--watch-path=transcode',
+      '--watch-path=config',
+      'server/main.ts',
+      '--demo',
+      ...args,
+    ]);
+  },
+  check,
+  test: async (node) => {
+    ensureFfmpeg();
+    ensureBrowser();
+    ensurePlayer(node);
+    await test(node, {});
+  },
+  soak: async (node) => {
+    ensureFfmpeg();
+    ensureBrowser();
+    ensurePlayer(node);
+    await test(node, { SLUICE_SIZE: 'soak' });
+    bench(node, []);
+  },
+  bench: (node) => {
+    ensureFfmpeg();
+    ensureBrowser();
+    ensurePlayer(node);
+    bench(node, args);
+  },
+  latency: (node) => {
+    ensureFfmpeg();
+    ensureBrowser();
+    ensurePlayer(node);
+    become(node, ['--disable-warning=ExperimentalWarning', 'test/latency/main.ts', ...args]);
+  },
+  load: (node) => become(node, ['test/latency/load/load.ts', ...args]),
+  'hls-check': (node) => become(node, ['test/hls-check/main.ts', ...args]),
+};
+
+const chosen = TASKS[task];
+if (chosen === undefined) {
+  process.stderr.write(`sluice: unknown task ${task ?? '(none)'}; expected one of ${Object.keys(TASKS).join(', ')}\n`);
+  process.exit(2);
+}
+ensurePackages();
+await chosen(findNode());

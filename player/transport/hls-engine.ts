@@ -1,0 +1,104 @@
+/** hls.js on one video element, loaded only when it is needed: how it loads, what it may ask for, and its failures as few words. */
+import type Hls from 'hls.js';
+import type { HlsConfig, LevelDetails } from 'hls.js';
+import { PlaylistEdges } from './reload-directives.ts';
+
+/** How long and how often one thing is asked for before it counts as failed. */
+export type HlsLoading = {
+  readonly retryMaxCount: number;
+  readonly retryDelayMs: number;
+  readonly loadMaxMs: number;
+};
+
+/** What hls.js gave up. `status` is the HTTP answer's, 0 without one. */
+export type HlsFailure = { readonly kind: 'media' | 'network' | 'other'; readonly status: number };
+
+export type HlsEngineOptions = {
+  readonly video: HTMLVideoElement;
+  readonly playlistUrl: string;
+  readonly loading: HlsLoading;
+  onPlaylist(details: LevelDetails): void;
+  onFailure(failure: HlsFailure): void;
+};
+
+const RETRY_DELAY_MAX_MS = 3000;
+/** A blocked request may take three target durations (L12). */
+const FIRST_BYTE_MAX_MS = 9000;
+
+export class HlsEngine {
+  readonly #options: HlsEngineOptions;
+  readonly #edges = new PlaylistEdges();
+  #hls: Hls | undefined;
+  #isClosed = false;
+
+  constructor(options: HlsEngineOptions) {
+    this.#options = options;
+  }
+
+  /** Undefined until the first `build` has loaded it. */
+  get hls(): Hls | undefined {
+    return this.#hls;
+  }
+
+  /** Throws away what was, and begins anew. Rejects when hls.js itself cannot be loaded. */
+  async build(config: Partial<HlsConfig>): Promise<void> {
+    const { default: HlsPlayer } = await import('hls.js');
+    if (this.#isClosed) {
+      return;
+    }
+    this.#hls?.destroy();
+    this.#edges.clear();
+    const hls = new HlsPlayer({ ...this.#baseConfig(), ...config });
+    this.#hls = hls;
+    hls.on(HlsPlayer.Events.ERROR, (_event, { type, fatal, response }) => {
+      if (fatal && hls === this.#hls) {
+        const kinds = {
+          [HlsPlayer.ErrorTypes.MEDIA_ERROR]: 'media',
+          [HlsPlayer.ErrorTypes.NETWORK_ERROR]: 'network',
+        } as const;
+        this.#options.onFailure({ kind: kinds[type as keyof typeof kinds] ?? 'other', status: response?.code ?? 0 });
+      }
+    });
+    hls.on(HlsPlayer.Events.LEVEL_LOADED, (_event, { details }) => {
+      if (hls === this.#hls) {
+        this.#noteEdge(details);
+        this.#options.onPlaylist(details);
+      }
+    });
+    hls.on(HlsPlayer.Events.AUDIO_TRACK_LOADED, (_event, { details }) => this.#noteEdge(details));
+    hls.loadSource(this.#options.playlistUrl);
+    hls.attachMedia(this.#options.video);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#hls?.destroy();
+    this.#hls = undefined;
+  }
+
+  #baseConfig(): Partial<HlsConfig> {
+    const { retryMaxCount, retryDelayMs, loadMaxMs } = this.#options.loading;
+    const errorRetry = { maxNumRetry: retryMaxCount, retryDelayMs, maxRetryDelayMs: RETRY_DELAY_MAX_MS };
+    const policy = {
+      default: {
+        ...{ maxTimeToFirstByteMs: FIRST_BYTE_MAX_MS, maxLoadTimeMs: loadMaxMs },
+        ...{ timeoutRetry: errorRetry, errorRetry },
+      },
+    };
+    return {
+      lowLatencyMode: true,
+      // Speed and place are ours.
+      maxLiveSyncPlaybackRate: 1,
+      manifestLoadPolicy: policy,
+      playlistLoadPolicy: policy,
+      fragLoadPolicy: policy,
+      xhrSetup: (request: XMLHttpRequest, url: string) => {
+        request.open('GET', this.#edges.clamp(url), true);
+      },
+    };
+  }
+
+  #noteEdge({ url, lastPartSn, lastPartIndex }: LevelDetails): void {
+    this.#edges.note(url, { msn: lastPartSn, partIndex: lastPartIndex });
+  }
+}

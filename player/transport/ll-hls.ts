@@ -1,0 +1,276 @@
+/**
+ * LL-HLS in one video element: hls.js (loaded only now) in its low-latency mode, or the browser's own player on Safari. Its speed
+ * and its place are the latency controller's. It never gives up by itself: what fails is asked for again until it is closed.
+ */
+import type { HlsConfig, LevelDetails } from 'hls.js';
+import type { PlayerClock } from '../clock.ts';
+import { LatencyController } from '../playout/latency-controller.ts';
+import { StallTally } from '../playout/stall-tally.ts';
+import { Backoff, jitterRatio } from './backoff.ts';
+import { FrameRate } from './frame-rate.ts';
+import type { HlsFailure, HlsLoading } from './hls-engine.ts';
+import { HlsEngine } from './hls-engine.ts';
+import { nativeWallMs, playsNatively } from './native-hls.ts';
+import type { LatencyClocks, PlaybackSample } from './playback-sample.ts';
+
+export type LlHlsEvent = { readonly type: 'picture' } | { readonly type: 'stalled' };
+
+export type LlHlsOptions = {
+  readonly playlistUrl: string;
+  readonly video: HTMLVideoElement;
+  readonly clock: PlayerClock;
+  readonly latencyClocks: LatencyClocks;
+  onEvent(event: LlHlsEvent): void;
+};
+
+/** Held when neither playlist nor server says anything (CONGESTION 8.3, table). */
+const TARGET_DEFAULT_MS = 1500;
+const PART_DEFAULT_MS = 333;
+const FAST_DEFAULT_RATIO = 0.08;
+const SLOW_DEFAULT_RATIO = 0.05;
+/** No movement for this long while there should be: build everything anew. Twice the segment, and then some. */
+const REBUILD_AFTER_MS = 8000;
+const STALL_MS = 1000;
+/** Less media than this per time is no movement. */
+const MOVING_RATIO = 0.3;
+
+/** Playlists are asked for through the 30 s a host may be gone and on. */
+const LOADING: HlsLoading = { retryMaxCount: 8, retryDelayMs: 500, loadMaxMs: 20_000 };
+const CONFIG: Partial<HlsConfig> = { liveSyncOnStallIncrease: 0, backBufferLength: 10 };
+
+export class LlHlsPlayback {
+  readonly #options: LlHlsOptions;
+  readonly #native: boolean;
+  readonly #abort = new AbortController();
+  readonly #backoff = new Backoff({ minMs: 500, maxMs: 5000 });
+  readonly #stalls = new StallTally();
+  readonly #frameRate = new FrameRate();
+  readonly #controller = new LatencyController({
+    targetLatencyMs: TARGET_DEFAULT_MS,
+    partDurationMs: PART_DEFAULT_MS,
+    fastRatio: FAST_DEFAULT_RATIO,
+    slowRatio: SLOW_DEFAULT_RATIO,
+  });
+  readonly #engine: HlsEngine;
+  #hintedTargetMs: number | null = null;
+  #edgeIndex: number | null = null;
+  #retryAtMs: number | null = null;
+  #movedAtMs: number;
+  #lastTimeS = 0;
+  #sampledAtMs = 0;
+  #moving = false;
+  #closed = false;
+
+  constructor(options: LlHlsOptions) {
+    this.#options = options;
+    this.#native = playsNatively(options.video);
+    this.#engine = new HlsEngine({
+      ...{ video: options.video, playlistUrl: options.playlistUrl, loading: LOADING },
+      onPlaylist: (details) => this.#onPlaylist(details),
+      onFailure: (failure) => this.#onFailure(failure),
+    });
+    this.#movedAtMs = options.clock.nowMs();
+    this.#sampledAtMs = this.#movedAtMs;
+  }
+
+  /** Begins to play. Never rejects: a failed load is tried again by `sample`. */
+  async start(): Promise<void> {
+    const { video, clock } = this.#options;
+    const { signal } = this.#abort;
+    video.preservesPitch = true;
+    video.addEventListener('waiting', () => this.#moving && this.#isWatched() && this.#stalls.waiting(clock.nowMs()), {
+      signal,
+    });
+    video.addEventListener('pause', () => this.#stalls.forgive(), { signal });
+    if (this.#native) {
+      video.addEventListener('error', () => this.#retryLater(), { signal });
+    }
+    await this.#build();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#abort.abort();
+    this.#engine.close();
+  }
+
+  /** The server's wishes for this viewer. */
+  hint(hints: { targetLatencyMs: number; fastRatio: number; slowRatio: number }): void {
+    this.#hintedTargetMs = hints.targetLatencyMs;
+    this.#controller.configure(hints);
+  }
+
+  /** To the live edge at once: the viewer comes back to the tab, or presses play. */
+  seekToLive(): void {
+    const { video } = this.#options;
+    const positionS = this.#engine.hls?.liveSyncPosition ?? endOf(video.seekable);
+    if (positionS !== null && positionS > video.currentTime + 0.5) {
+      video.currentTime = positionS;
+    }
+    this.#stalls.forgive();
+  }
+
+  /** Steers, notes stalls and movement, retries what is due. To be called a few times a second. */
+  sample(): PlaybackSample | null {
+    if (this.#closed) {
+      return null;
+    }
+    const nowMs = this.#options.clock.nowMs();
+    this.#noteMovement(nowMs);
+    this.#retryIfDue(nowMs);
+    const latencyMs = this.#latencyMs(nowMs);
+    this.#steer(latencyMs, nowMs);
+    return this.#toSample(latencyMs, nowMs);
+  }
+
+  // ---- loading
+
+  async #build(): Promise<void> {
+    this.#retryAtMs = null;
+    this.#movedAtMs = this.#options.clock.nowMs();
+    const { video, playlistUrl } = this.#options;
+    if (this.#native) {
+      video.src = playlistUrl;
+      return;
+    }
+    this.#edgeIndex = null;
+    try {
+      await this.#engine.build(CONFIG);
+    } catch {
+      this.#retryLater();
+    }
+  }
+
+  #onPlaylist(details: LevelDetails): void {
+    // Numbers that begin again are another broadcast, or a server that was restarted: hls.js would wait for the old ones.
+    const wentBack = this.#edgeIndex !== null && details.endSN < this.#edgeIndex - 1;
+    this.#edgeIndex = details.endSN;
+    if (wentBack) {
+      this.#retryLater();
+      return;
+    }
+    const partDurationMs = (details.partTarget || details.targetduration) * 1000;
+    const holdBackMs = (details.partHoldBack || details.holdBack || details.targetduration * 3) * 1000;
+    const targetLatencyMs = Math.max(holdBackMs, this.#hintedTargetMs ?? 0);
+    this.#controller.configure({ partDurationMs, targetLatencyMs });
+  }
+
+  #onFailure({ kind }: HlsFailure): void {
+    if (kind === 'media' && this.#moving) {
+      this.#engine.hls?.recoverMediaError();
+    } else {
+      this.#retryLater();
+    }
+  }
+
+  #retryLater(): void {
+    this.#retryAtMs ??= this.#options.clock.nowMs() + this.#backoff.nextMs(jitterRatio());
+  }
+
+  #retryIfDue(nowMs: number): void {
+    const stuck = this.#isWatched() && nowMs - this.#movedAtMs > REBUILD_AFTER_MS;
+    if (stuck || (this.#retryAtMs !== null && nowMs >= this.#retryAtMs)) {
+      void this.#build();
+    }
+  }
+
+  // ---- watching
+
+  /** Whether a picture that stands still is our fault. */
+  #isWatched(): boolean {
+    return !this.#options.video.paused && document.visibilityState === 'visible';
+  }
+
+  /** Nudges that free a stuck decoder move the playhead too: only real progress counts as movement. */
+  #noteMovement(nowMs: number): void {
+    const { video } = this.#options;
+    const advancedMs = Math.abs(video.currentTime - this.#lastTimeS) * 1000;
+    const elapsedMs = nowMs - this.#sampledAtMs;
+    const moved = advancedMs > MOVING_RATIO * elapsedMs && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+    if (moved) {
+      this.#movedAtMs = nowMs;
+      this.#noteMoving(nowMs);
+    } else if (!this.#isWatched()) {
+      this.#movedAtMs = nowMs;
+    } else if (this.#moving) {
+      this.#stalls.waiting(this.#movedAtMs);
+      this.#noteStandstill(nowMs);
+    }
+    this.#lastTimeS = video.currentTime;
+    this.#sampledAtMs = nowMs;
+  }
+
+  #noteStandstill(nowMs: number): void {
+    if (nowMs - this.#movedAtMs > STALL_MS) {
+      this.#moving = false;
+      this.#options.onEvent({ type: 'stalled' });
+    }
+  }
+
+  #noteMoving(nowMs: number): void {
+    const stallMs = this.#stalls.moving(nowMs);
+    if (stallMs > 0) {
+      this.#controller.noteStall(stallMs, nowMs);
+    }
+    if (!this.#moving) {
+      this.#moving = true;
+      this.#backoff.reset();
+      this.#options.onEvent({ type: 'picture' });
+    }
+  }
+
+  /** Program date time of the picture against the server's clock; without a socket, hls.js's estimate from the playlist. */
+  #latencyMs(nowMs: number): number | null {
+    const { video, latencyClocks } = this.#options;
+    const playingWallMs = this.#engine.hls?.playingDate?.getTime() ?? nativeWallMs(video, video.currentTime);
+    const serverWallMs = latencyClocks.serverWallMsAt(nowMs);
+    if (playingWallMs !== null && serverWallMs !== null) {
+      return serverWallMs - playingWallMs;
+    }
+    const estimateS = this.#engine.hls?.latency ?? 0;
+    return estimateS > 0 ? estimateS * 1000 : null;
+  }
+
+  #steer(latencyMs: number | null, nowMs: number): void {
+    const { video } = this.#options;
+    if (latencyMs === null || video.paused || !this.#moving) {
+      return;
+    }
+    const decision = this.#controller.update({ nowMs, latencyMs, forwardBufferMs: forwardBufferMs(video) });
+    if (decision.seekAheadMs > 0) {
+      video.currentTime += decision.seekAheadMs / 1000;
+    }
+    if (Math.abs(video.playbackRate - decision.playbackRate) >= 0.005) {
+      video.playbackRate = decision.playbackRate;
+    }
+  }
+
+  #toSample(latencyMs: number | null, nowMs: number): PlaybackSample {
+    const { video } = this.#options;
+    const frames = video.getVideoPlaybackQuality();
+    return {
+      transport: 'll-hls',
+      latencyMs,
+      ...this.#stalls.totals(nowMs),
+      framesDecoded: frames.totalVideoFrames,
+      framesDropped: frames.droppedVideoFrames,
+      widthPx: video.videoWidth,
+      heightPx: video.videoHeight,
+      frameRateFps: this.#frameRate.note(frames.totalVideoFrames - frames.droppedVideoFrames, nowMs),
+      targetLatencyMs: this.#controller.targetLatencyMs,
+      playbackRate: video.playbackRate,
+    };
+  }
+}
+
+const endOf = (ranges: TimeRanges): number | null => (ranges.length === 0 ? null : ranges.end(ranges.length - 1));
+
+/** Media ahead of the playhead up to the first hole. */
+const forwardBufferMs = ({ buffered, currentTime }: HTMLVideoElement): number => {
+  for (let index = 0; index < buffered.length; index += 1) {
+    if (buffered.start(index) <= currentTime + 0.1 && buffered.end(index) > currentTime) {
+      return (buffered.end(index) - currentTime) * 1000;
+    }
+  }
+  return 0;
+};

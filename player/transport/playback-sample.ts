@@ -1,0 +1,28 @@
+/** What a transport tells about its picture, several times a second. */
+import type { Source } from '../rewind-machine.ts';
+
+export type PlaybackSample = {
+  readonly transport: Source;
+  /** Age of the picture on screen; null while unknown. */
+  readonly latencyMs: number | null;
+  readonly stallCount: number;
+  readonly stallMs: number;
+  readonly framesDecoded: number;
+  readonly framesDropped: number;
+  readonly widthPx: number;
+  readonly heightPx: number;
+  /** Frames a second now shown; null while unknown. */
+  readonly frameRateFps: number | null;
+  /** LL-HLS only: what the controller holds, and how fast it plays for that. */
+  readonly targetLatencyMs: number | null;
+  readonly playbackRate: number;
+};
+
+/** Clocks that turn a picture's own time into its age. */
+export type LatencyClocks = {
+  nowMs(): number;
+  /** The server's Unix time at an instant of the player's monotonic clock. */
+  serverWallMsAt(nowMs: number): number | null;
+  /** Unix time at capture of a video RTP timestamp. */
+  captureWallMs(rtpTimestamp: number): number | null;
+};

@@ -1,0 +1,525 @@
+/** `<sluice-player>`: one broadcast or one replay, its picture, its words and its buttons. Attributes, events and parts: README. */
+import { playerClock } from '../clock.ts';
+import type { MediaPlayer } from '../media-player.ts';
+import { Playback, type Audience } from '../playback.ts';
+import { ReplayPlayback } from '../replay-playback.ts';
+import type { PlayerView } from '../rewind-machine.ts';
+import { broadcastAddresses, replayAddresses, type ReplayAddresses } from '../transport/addresses.ts';
+import type { PlaybackSample } from '../transport/playback-sample.ts';
+import { deedOf, type KeyDeed, type KeyPlace } from './keys.ts';
+import { Stage } from './stage.ts';
+import { MARKUP, STYLE } from './template.ts';
+import { ENGLISH, latencyText } from './texts.ts';
+import { TimeControls } from './time-controls.ts';
+
+export type SluicePlayerEventMap = {
+  /** What the viewer is told, or whose picture is shown, changed. */
+  'sluice-view': CustomEvent<PlayerView>;
+  /** Once a second while there is a picture. */
+  'sluice-sample': CustomEvent<PlaybackSample>;
+  /** The server's state of the broadcast and the number of viewers. */
+  'sluice-audience': CustomEvent<Audience>;
+};
+
+type ApplePhoneVideo = HTMLVideoElement & { webkitEnterFullscreen?: () => void };
+
+/** Buttons hide after this much stillness over a moving picture. */
+const REST_AFTER_MS = 3000;
+/** Why it is not WebRTC is said this long; the details panel of a page may say it for ever. */
+const NOTE_MS = 8000;
+const IDLE: PlayerView = { status: 'idle', transport: null, fallbackReason: null, isSwitching: false };
+/** Time runs on: so often is it shown. */
+const RENDER_TIME_EVERY_MS = 250;
+
+export class SluicePlayer extends HTMLElement {
+  static readonly observedAttributes = ['src', 'replay', 'server', 'token', 'transport'];
+
+  readonly #root: ShadowRoot;
+  readonly #frame: HTMLElement;
+  readonly #stage: Stage;
+  readonly #time: TimeControls;
+  #playback: MediaPlayer | undefined;
+  #isReplay = false;
+  #timeTimer: ReturnType<typeof setInterval> | undefined;
+  #view = IDLE;
+  #sample: PlaybackSample | null = null;
+  #muted = true;
+  #volume = 1;
+  #paused = false;
+  #restTimer: ReturnType<typeof setTimeout> | undefined;
+  #noteTimer: ReturnType<typeof setTimeout> | undefined;
+  #restartQueued = false;
+  #abort = new AbortController();
+
+  constructor() {
+    super();
+    this.#root = this.attachShadow({ mode: 'open' });
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(STYLE);
+    this.#root.adoptedStyleSheets = [sheet];
+    this.#root.innerHTML = MARKUP;
+    this.#frame = this.#find('.frame');
+    this.#stage = new Stage({
+      root: this.#find('.stage'),
+      onSoundRefused: () => {
+        this.#muted = true;
+        this.#render();
+      },
+      onPausedOutside: (paused) => {
+        this.#paused = paused;
+        this.#render();
+      },
+    });
+    this.#time = new TimeControls({
+      ...{ root: this.#root, stage: this.#stage },
+      player: () => this.#playback,
+      onGoLive: () => this.goLive(),
+    });
+    this.#label();
+    this.#listen();
+  }
+
+  /** What to play: NAME, `/whep/NAME`, `/replay/ID#t=1m30s`, or an absolute address of it. */
+  get src(): string {
+    return this.getAttribute('src') ?? '';
+  }
+
+  set src(src: string) {
+    this.setAttribute('src', src);
+  }
+
+  /** Bearer token for broadcasts that are not open to all. Setting it starts anew. */
+  get token(): string | null {
+    return this.getAttribute('token');
+  }
+
+  set token(token: string | null) {
+    if (token === null) {
+      this.removeAttribute('token');
+    } else {
+      this.setAttribute('token', token);
+    }
+  }
+
+  get view(): PlayerView {
+    return this.#view;
+  }
+
+  /** The newest sample, null before the first picture. */
+  get sample(): PlaybackSample | null {
+    return this.#sample;
+  }
+
+  /** True at first: browsers play only silent pictures before the viewer has touched the page. */
+  get muted(): boolean {
+    return this.#muted;
+  }
+
+  set muted(muted: boolean) {
+    this.#muted = muted;
+    this.#applySound();
+  }
+
+  /** 0 to 1. */
+  get volume(): number {
+    return this.#volume;
+  }
+
+  set volume(volume: number) {
+    this.#volume = Math.min(1, Math.max(0, volume));
+    this.#muted = this.#volume === 0;
+    this.#applySound();
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Goes on at the live edge: what was missed meanwhile is not played. Rewound, and in a replay, where it stood. */
+  play(): void {
+    this.#paused = false;
+    this.#stage.setPaused(false);
+    this.#playback?.resume();
+    this.#render();
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#stage.setPaused(true);
+    this.#render();
+  }
+
+  /** Seconds into a replay, or into the broadcast as far back as it reaches; null while unknown. */
+  get currentTime(): number | null {
+    const timeline = this.#playback?.timeline() ?? null;
+    return timeline === null || timeline.endMs <= timeline.startMs
+      ? null
+      : (timeline.positionMs - timeline.startMs) / 1000;
+  }
+
+  set currentTime(seconds: number) {
+    const timeline = this.#playback?.timeline() ?? null;
+    this.#playback?.seek((timeline?.startMs ?? 0) + seconds * 1000);
+  }
+
+  /** Back to what is live now, playing; in a replay to its end. */
+  goLive(): void {
+    if (this.#paused && !this.#isReplay) {
+      this.play();
+    }
+    this.#playback?.goLive();
+  }
+
+  connectedCallback(): void {
+    this.#abort = new AbortController();
+    const { signal } = this.#abort;
+    document.addEventListener('fullscreenchange', () => this.#render(), { signal });
+    this.#timeTimer = setInterval(() => this.#renderTime(), RENDER_TIME_EVERY_MS);
+    this.#queueRestart();
+  }
+
+  disconnectedCallback(): void {
+    this.#abort.abort();
+    clearTimeout(this.#restTimer);
+    clearTimeout(this.#noteTimer);
+    clearInterval(this.#timeTimer);
+    this.#stop();
+  }
+
+  attributeChangedCallback(_name: string, before: string | null, after: string | null): void {
+    if (before !== after && this.isConnected) {
+      this.#queueRestart();
+    }
+  }
+
+  // ---- playing
+
+  /** Several attributes set in a row start one playback, not several. */
+  #queueRestart(): void {
+    if (this.#restartQueued) {
+      return;
+    }
+    this.#restartQueued = true;
+    queueMicrotask(() => {
+      this.#restartQueued = false;
+      if (this.isConnected) {
+        this.#restart();
+      }
+    });
+  }
+
+  #restart(): void {
+    this.#stop();
+    if (this.src === '' && !this.hasAttribute('replay')) {
+      return;
+    }
+    try {
+      const replay = this.#replayAddresses();
+      this.#setKind(replay !== null);
+      this.#playback = replay === null ? this.#newPlayback() : this.#newReplay(replay);
+      this.#playback.start();
+    } catch (error) {
+      this.#words(ENGLISH.badSource, error instanceof Error ? error.message : '');
+    }
+  }
+
+  get #serverUrl(): string {
+    return new URL(this.getAttribute('server') ?? import.meta.url, document.baseURI).href;
+  }
+
+  #replayAddresses(): ReplayAddresses | null {
+    const { src, token } = this;
+    const replayId = this.getAttribute('replay');
+    return replayAddresses({ src, replayId, pageUrl: document.baseURI, serverUrl: this.#serverUrl, token });
+  }
+
+  /** What is live plays by itself, silently; a replay waits for a tap, and then may be heard. */
+  #setKind(isReplay: boolean): void {
+    if (isReplay !== this.#isReplay || isReplay) {
+      this.#isReplay = isReplay;
+      this.#paused = isReplay && !this.hasAttribute('autoplay');
+      this.#muted = !this.#paused;
+      this.#stage.setPaused(this.#paused);
+      this.#applySound();
+    }
+    this.#frame.classList.toggle('replay', isReplay);
+  }
+
+  #newReplay(addresses: ReplayAddresses): MediaPlayer {
+    return new ReplayPlayback({
+      ...{ addresses, stage: this.#stage, clock: playerClock },
+      onView: (view) => this.#onView(view),
+      onSample: (sample) => this.#onSample(sample),
+    });
+  }
+
+  #newPlayback(): MediaPlayer {
+    const { src, token } = this;
+    const addresses = broadcastAddresses({ src, pageUrl: document.baseURI, serverUrl: this.#serverUrl, token });
+    return new Playback({
+      addresses,
+      token: addresses.token,
+      stage: this.#stage,
+      clock: playerClock,
+      whep: this.getAttribute('transport') !== 'll-hls',
+      onView: (view) => this.#onView(view),
+      onSample: (sample) => this.#onSample(sample),
+      onAudience: (audience) => this.#say('sluice-audience', audience),
+    });
+  }
+
+  #stop(): void {
+    this.#playback?.close();
+    this.#playback = undefined;
+    this.#sample = null;
+    this.#onView(IDLE);
+  }
+
+  #onView(view: PlayerView): void {
+    this.#view = view;
+    if (view.status !== 'playing') {
+      this.#wake();
+    }
+    this.#render();
+    this.#say('sluice-view', view);
+  }
+
+  #onSample(sample: PlaybackSample): void {
+    this.#sample = sample;
+    this.#renderLatency();
+    this.#say('sluice-sample', sample);
+  }
+
+  #say<Name extends keyof SluicePlayerEventMap>(name: Name, detail: SluicePlayerEventMap[Name]['detail']): void {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  // ---- buttons
+
+  #listen(): void {
+    this.#find('.play').addEventListener('click', () => this.#togglePlay());
+    this.#find('.mute').addEventListener('click', () => (this.muted = !this.muted));
+    this.#find('.sound').addEventListener('click', () => (this.muted = false));
+    this.#find('.full').addEventListener('click', () => this.#toggleFullscreen());
+    this.#find('.volume').addEventListener('input', ({ target }) => {
+      this.volume = target instanceof HTMLInputElement ? target.valueAsNumber : this.volume;
+    });
+    this.#find('.big-play').addEventListener('click', () => this.play());
+    this.#find('.stage').addEventListener('dblclick', () => this.#toggleFullscreen());
+    this.#find('.stage').addEventListener('click', (event) => this.#onStageClick(event));
+    for (const type of ['pointermove', 'pointerdown', 'focusin'] as const) {
+      this.#frame.addEventListener(type, () => this.#onAttention());
+    }
+    this.#frame.addEventListener('keydown', (event) => this.#onKey(event));
+  }
+
+  /** Somebody is at the controls: only then is asked how far back the bar reaches. */
+  #onAttention(): void {
+    this.#wake();
+    this.#playback?.showInterest();
+  }
+
+  /** A finger on the picture asks for the controls; a mouse has them already. */
+  #onStageClick(event: MouseEvent): void {
+    if (this.#isReplay && (!(event instanceof PointerEvent) || event.pointerType === 'mouse')) {
+      this.#togglePlay();
+    }
+  }
+
+  #onKey(event: KeyboardEvent): void {
+    const withModifier = event.ctrlKey || event.altKey || event.metaKey;
+    const deed = withModifier ? undefined : deedOf(event.key, this.#placeOf(event.target));
+    if (deed === undefined) {
+      return;
+    }
+    event.preventDefault();
+    this.#onAttention();
+    this.#do(deed);
+  }
+
+  #placeOf(target: EventTarget | null): KeyPlace {
+    if (target === this.#time.barElement) {
+      return 'seek-bar';
+    }
+    if (target instanceof HTMLButtonElement) {
+      return 'button';
+    }
+    return target instanceof HTMLInputElement || target instanceof HTMLSelectElement ? 'input' : 'frame';
+  }
+
+  #do(deed: KeyDeed): void {
+    const nowMs = playerClock.nowMs();
+    switch (deed.type) {
+      case 'toggle-play':
+        return this.#togglePlay();
+      case 'toggle-sound':
+        this.muted = !this.muted;
+        return undefined;
+      case 'toggle-fullscreen':
+        return this.#toggleFullscreen();
+      case 'toggle-picture-in-picture':
+        return this.#stage.toggleSmallWindow();
+      case 'louder':
+        this.volume += deed.byRatio;
+        return undefined;
+      case 'seek-by':
+        return this.#time.seekBy(deed.byMs, nowMs);
+      case 'seek-to-ratio':
+        return this.#time.seekToRatio(deed.ratio, nowMs);
+      case 'go-live-or-end':
+        return this.goLive();
+      case 'step':
+        return this.#paused && this.#time.isInPast ? this.#playback?.step(deed.frameCount) : undefined;
+    }
+  }
+
+  #togglePlay(): void {
+    if (this.#paused || this.#isAtEnd) {
+      this.play();
+    } else {
+      this.pause();
+    }
+  }
+
+  /** Phones of Apple let only the video itself fill the screen. */
+  #toggleFullscreen(): void {
+    const video: ApplePhoneVideo | undefined = this.#stage.shown;
+    if (document.fullscreenElement === this) {
+      document.exitFullscreen().catch(() => undefined);
+    } else if (document.fullscreenEnabled) {
+      this.requestFullscreen().catch(() => undefined);
+    } else {
+      video?.webkitEnterFullscreen?.();
+    }
+  }
+
+  #wake(): void {
+    this.#frame.classList.remove('resting');
+    clearTimeout(this.#restTimer);
+    this.#restTimer = setTimeout(() => {
+      const isAtRest = this.#view.status === 'playing' && !this.#paused && !this.#time.isDragging;
+      this.#frame.classList.toggle('resting', isAtRest);
+    }, REST_AFTER_MS);
+  }
+
+  #applySound(): void {
+    this.#stage.setSound({ muted: this.#muted, volume: this.#volume });
+    this.#render();
+  }
+
+  // ---- showing
+
+  #render(): void {
+    const isFull = document.fullscreenElement === this;
+    const isStanding = this.#paused || this.#isAtEnd;
+    this.#frame.classList.toggle('paused', isStanding);
+    this.#frame.classList.toggle('muted', this.#muted);
+    this.#frame.classList.toggle('full', isFull);
+    setLabel(this.#find('.play'), isStanding ? ENGLISH.play : ENGLISH.pause);
+    setLabel(this.#find('.mute'), this.#muted ? ENGLISH.unmute : ENGLISH.mute);
+    setLabel(this.#find('.full'), isFull ? ENGLISH.leaveFullscreen : ENGLISH.enterFullscreen);
+    this.#showVolume(this.#find('.volume'));
+    this.#find('.sound').hidden = !(this.#muted && this.#view.status === 'playing' && !this.#paused);
+    this.#find('.big-play').hidden = !(this.#isReplay && this.#paused && this.#isAtStart);
+    this.#renderWords();
+    this.#renderBadges();
+    this.#renderTime();
+  }
+
+  /** Never played so far. */
+  get #isAtStart(): boolean {
+    return (
+      this.#view.transport === 'replay' && this.#view.status === 'playing' && this.#stage.shown?.played.length === 0
+    );
+  }
+
+  /** Nothing follows: play begins again. */
+  get #isAtEnd(): boolean {
+    return this.#isReplay && this.#view.status === 'ended';
+  }
+
+  #renderTime(): void {
+    const isSwitching = this.#view.isSwitching;
+    this.#time.render({ isSwitching, isPaused: this.#paused, nowMs: playerClock.nowMs() });
+  }
+
+  #showVolume(slider: HTMLElement): void {
+    if (slider instanceof HTMLInputElement) {
+      slider.value = String(this.#muted ? 0 : this.#volume);
+    }
+  }
+
+  #renderWords(): void {
+    // The end of a replay is nothing to be told of: its last picture stands, and the bar says the rest.
+    const isSilent = this.#view.status === 'idle' || (this.#view.status === 'ended' && this.#isReplay);
+    const words = isSilent ? null : ENGLISH.status[this.#view.status];
+    this.#words(words?.headline ?? '', words?.detail ?? '');
+    const calm = ['ended', 'forbidden', 'waiting-for-host', 'gone'].includes(this.#view.status);
+    this.#find('.words').classList.toggle('calm', calm);
+    this.#find('.words').classList.toggle('over-picture', this.#view.transport !== null);
+  }
+
+  #words(headline: string, detail: string): void {
+    this.#find('.words').hidden = headline === '';
+    setText(this.#find('.headline'), headline);
+    setText(this.#find('.detail'), detail);
+  }
+
+  #renderBadges(): void {
+    const { status, transport, fallbackReason } = this.#view;
+    const isPlaying = status === 'playing';
+    const isLive = transport === 'whep' || transport === 'll-hls';
+    this.#find('.badges').hidden = !isLive || !(isPlaying || status === 'buffering');
+    setText(this.#find('.live'), this.#paused ? ENGLISH.paused : ENGLISH.live);
+    this.#find('.live').classList.toggle('stale', this.#paused || !isPlaying);
+    this.#renderNote(fallbackReason === null ? '' : ENGLISH.fallback[fallbackReason]);
+    this.#renderLatency();
+  }
+
+  #renderNote(text: string): void {
+    const note = this.#find('.note');
+    if (note.textContent === text) {
+      return;
+    }
+    setText(note, text);
+    note.hidden = text === '';
+    clearTimeout(this.#noteTimer);
+    this.#noteTimer = setTimeout(() => (note.hidden = true), NOTE_MS);
+  }
+
+  #renderLatency(): void {
+    const isLive = this.#view.transport === 'whep' || this.#view.transport === 'll-hls';
+    const text = this.#paused || !isLive ? '' : latencyText(this.#sample?.latencyMs ?? null);
+    const badge = this.#find('.latency');
+    badge.hidden = text === '';
+    setText(badge, text);
+  }
+
+  #label(): void {
+    this.#frame.setAttribute('aria-label', ENGLISH.player);
+    setLabel(this.#find('.big-play'), ENGLISH.play);
+    this.#find('.volume').setAttribute('aria-label', ENGLISH.volume);
+    this.#find('.latency').title = ENGLISH.latency;
+    setText(this.#find('.sound span'), ENGLISH.tapForSound);
+  }
+
+  #find(selector: string): HTMLElement {
+    const found = this.#root.querySelector<HTMLElement>(selector);
+    if (found === null) {
+      throw new Error(`the template has no ${selector}`);
+    }
+    return found;
+  }
+}
+
+/** Writing the same text again would make screen readers say it again. */
+const setText = (element: HTMLElement, text: string): void => {
+  if (element.textContent !== text) {
+    element.textContent = text;
+  }
+};
+
+const setLabel = (element: HTMLElement, label: string): void => {
+  element.setAttribute('aria-label', label);
+  element.title = label;
+};

@@ -1,0 +1,208 @@
+/** The player's markup and style. Colours and shape can be set from outside by CSS variables, pieces by parts (README). */
+export const MARKUP = `
+<div class="frame" part="frame" tabindex="0" role="region">
+  <div class="stage" part="stage"></div>
+  <div class="words" part="words" role="status" aria-live="polite" hidden>
+    <span class="spinner" aria-hidden="true"></span>
+    <p class="headline"></p>
+    <p class="detail"></p>
+  </div>
+  <div class="badges" part="badges" hidden>
+    <span class="live" part="live-badge"></span>
+    <span class="latency" part="latency-badge" hidden></span>
+    <span class="note" part="note" hidden></span>
+  </div>
+  <button type="button" class="sound" part="sound-button" hidden>
+    <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M4 9.5v5h3.4l4.6 4V5.500l-4.600 4z"/><path class="line" d="m16 9.500 5 5m0-5-5 5"/></svg>
+    <span></span>
+  </button>
+  <button type="button" class="big-play" part="big-play" hidden>
+    <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M8 5v14l11-7z"/></svg>
+  </button>
+  <div class="controls" part="controls">
+    <div class="seek off" part="seek" role="slider" tabindex="-1">
+      <div class="track"><div class="played"></div></div>
+      <div class="knob"></div>
+      <div class="preview" part="preview" hidden>
+        <div class="thumbnail" hidden></div>
+        <span class="preview-time"></span>
+      </div>
+    </div>
+    <div class="row">
+      <button type="button" class="play icon">
+        <svg class="when-playing" viewBox="0 0 24 24" aria-hidden="true"><path d="M7 5h3.500v14H7zM13.500 5H17v14h-3.500z"/></svg>
+        <svg class="when-paused" viewBox="0 0 24 24" aria-hidden="true"><path d="M8 5v14l11-7z"/></svg>
+      </button>
+      <button type="button" class="mute icon">
+        <svg class="when-loud" viewBox="0 0 24 24" aria-hidden="true"><path d="M4 9.500v5h3.400l4.600 4v-13l-4.600 4z"/><path class="line" d="M15.500 9a4.200 4.200 0 0 1 0 6m2.400-8.400a7.600 7.600 0 0 1 0 10.800"/></svg>
+        <svg class="when-muted" viewBox="0 0 24 24" aria-hidden="true"><path d="M4 9.500v5h3.400l4.600 4v-13l-4.600 4z"/><path class="line" d="m16 9.500 5 5m0-5-5 5"/></svg>
+      </button>
+      <input type="range" class="volume" min="0" max="1" step="0.05">
+      <button type="button" class="go-live" part="live-button" hidden><span class="dot" aria-hidden="true"></span><span class="go-live-text"></span></button>
+      <span class="time" part="time"></span>
+      <span class="gap"></span>
+      <button type="button" class="captions icon" hidden>
+        <svg viewBox="0 0 24 24" aria-hidden="true"><path class="line" d="M4.500 5.500h15v13h-15zM10.500 10.600a2 2 0 1 0 0 2.800m6.500-2.800a2 2 0 1 0 0 2.800"/></svg>
+      </button>
+      <select class="speed" hidden></select>
+      <button type="button" class="small-window icon" hidden>
+        <svg viewBox="0 0 24 24" aria-hidden="true"><path class="line" d="M10 18.500H4.500v-13h15V10"/><path d="M12.500 12.500h8v6.500h-8z"/></svg>
+      </button>
+      <button type="button" class="full icon">
+        <svg class="when-small" viewBox="0 0 24 24" aria-hidden="true"><path class="line" d="M4.500 9V4.500H9M15 4.500h4.500V9m0 6v4.500H15M9 19.500H4.500V15"/></svg>
+        <svg class="when-full" viewBox="0 0 24 24" aria-hidden="true"><path class="line" d="M9 4.500V9H4.500M19.500 9H15V4.500m0 15V15h4.500M4.500 15H9v4.500"/></svg>
+      </button>
+    </div>
+  </div>
+</div>`;
+
+export const STYLE = `
+:host {
+  display: block;
+  --accent: var(--sluice-accent, #ff4d5e);
+  --paper: var(--sluice-background, #0b0d12);
+  --ink: var(--sluice-ink, #f3f5f9);
+  font: 500 14px/1.4 var(--sluice-font, system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif);
+  color: var(--ink);
+}
+:host([hidden]) { display: none; }
+[hidden] { display: none !important; }
+* { box-sizing: border-box; }
+.frame {
+  position: relative; overflow: hidden; width: 100%; height: 100%;
+  aspect-ratio: var(--sluice-aspect, 16 / 9);
+  background: var(--paper); border-radius: var(--sluice-radius, 0);
+  outline: none; user-select: none; -webkit-user-select: none;
+  container-type: inline-size;
+}
+.frame:focus-visible { box-shadow: inset 0 0 0 2px var(--ink); }
+:host(:fullscreen) .frame { height: 100vh; aspect-ratio: auto; border-radius: 0; }
+.stage, .stage > * { position: absolute; inset: 0; width: 100%; height: 100%; }
+.stage > * { object-fit: contain; background: var(--paper); }
+.stage > video { opacity: 0; pointer-events: none; }
+.stage > video.shown { opacity: 1; }
+.words {
+  position: absolute; inset: 0; padding: 24px 16px; text-align: center;
+  display: flex; flex-direction: column; align-items: center; justify-content: center; gap: 4px;
+  background: radial-gradient(120% 120% at 50% 0%, #1b2130 0%, var(--paper) 70%);
+  animation: appear .25s ease-out;
+}
+.words.over-picture { background: rgb(8 10 15 / .62); backdrop-filter: blur(3px); -webkit-backdrop-filter: blur(3px); }
+.words p { margin: 0; max-width: 34em; }
+.headline { font-size: clamp(17px, 3.4cqi, 24px); font-weight: 600; letter-spacing: -.01em; }
+.detail { opacity: .72; }
+.detail:empty { display: none; }
+.spinner {
+  width: 26px; height: 26px; margin-bottom: 12px; border-radius: 50%;
+  border: 2.5px solid rgb(255 255 255 / .18); border-top-color: var(--ink);
+  animation: turn 1s linear infinite;
+}
+.calm .spinner { display: none; }
+.badges {
+  position: absolute; top: 12px; left: 12px; right: 12px; display: flex; flex-wrap: wrap; gap: 6px; pointer-events: none;
+  font-size: 12px; font-weight: 600; font-variant-numeric: tabular-nums;
+}
+.badges > span { padding: 3px 9px; border-radius: 99px; background: rgb(8 10 15 / .62); }
+.badges > .live { background: color-mix(in srgb, var(--accent) 78%, #000); color: #fff; letter-spacing: .02em; }
+.badges > .live.stale { background: rgb(60 66 80 / .85); }
+.badges > .note { font-weight: 500; max-width: 100%; border-radius: 12px; opacity: .92; }
+button { font: inherit; color: inherit; border: 0; background: none; cursor: pointer; padding: 0; }
+svg { display: block; width: 22px; height: 22px; fill: currentColor; }
+svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: round; stroke-linejoin: round; }
+.sound {
+  position: absolute; left: 50%; bottom: 100px; transform: translateX(-50%); white-space: nowrap;
+  display: flex; align-items: center; gap: 8px; min-height: 44px; padding: 0 18px 0 14px; border-radius: 99px;
+  background: rgb(245 247 250 / .95); color: #10131a; font-weight: 600; box-shadow: 0 6px 24px rgb(0 0 0 / .35);
+}
+.sound:hover { background: #fff; }
+.controls {
+  position: absolute; left: 0; right: 0; bottom: 0; padding: 36px 12px 4px;
+  background: linear-gradient(to top, rgb(8 10 15 / .92), rgb(8 10 15 / .72) 55%, transparent);
+  transition: opacity .2s; pointer-events: none;
+}
+.controls > * { pointer-events: auto; }
+:host(:fullscreen) .controls {
+  padding-bottom: max(4px, env(safe-area-inset-bottom)); padding-left: max(12px, env(safe-area-inset-left));
+  padding-right: max(12px, env(safe-area-inset-right));
+}
+.row { display: flex; align-items: center; gap: 2px; margin: 0 -6px; }
+.seek { position: relative; height: 24px; cursor: pointer; touch-action: none; border-radius: 6px; }
+.seek.off { visibility: hidden; }
+.track {
+  position: absolute; left: 0; right: 0; top: 50%; height: 4px; margin-top: -2px; border-radius: 2px; overflow: hidden;
+  background: rgb(255 255 255 / .34); transition: transform .12s;
+}
+.played { height: 100%; width: calc(var(--played, 0) * 100%); background: var(--accent); }
+.seek:is(:hover, .dragging, :focus-visible) .track { transform: scaleY(1.5); }
+.knob {
+  position: absolute; top: 50%; left: calc(var(--played, 0) * 100%); width: 14px; height: 14px; margin: -7px;
+  border-radius: 50%; background: #fff; box-shadow: 0 1px 4px rgb(0 0 0 / .5);
+}
+.dragging .knob { transform: scale(1.3); }
+.preview {
+  position: absolute; bottom: 24px; transform: translateX(-50%); pointer-events: none; text-align: center;
+  display: flex; flex-direction: column; align-items: center; gap: 6px;
+}
+.thumbnail { border-radius: 8px; box-shadow: 0 0 0 2px rgb(255 255 255 / .9), 0 6px 20px rgb(0 0 0 / .5); }
+.preview-time {
+  padding: 2px 8px; border-radius: 6px; background: rgb(8 10 15 / .88); font-size: 13px; font-weight: 600;
+  font-variant-numeric: tabular-nums; white-space: nowrap;
+}
+.time { font-size: 13px; font-weight: 600; font-variant-numeric: tabular-nums; padding: 0 6px; white-space: nowrap; }
+.time:empty { display: none; }
+.go-live {
+  min-height: 44px; padding: 0 8px; display: flex; align-items: center; gap: 6px; border-radius: 10px;
+  font-size: 12px; font-weight: 700; letter-spacing: .04em; text-transform: uppercase; white-space: nowrap;
+}
+.go-live:hover { background: rgb(255 255 255 / .12); }
+.dot { width: 8px; height: 8px; border-radius: 50%; background: #aab2c0; }
+.go-live.on .dot { background: var(--accent); }
+.go-live.switching .dot { animation: pulse .8s ease-in-out infinite alternate; }
+.speed {
+  font: inherit; font-size: 13px; font-weight: 600; color: inherit; background: none; border: 0; min-height: 44px; min-width: 44px;
+  padding: 0 4px; border-radius: 10px; cursor: pointer; appearance: none; text-align: center; text-align-last: center;
+}
+.speed:hover { background: rgb(255 255 255 / .12); }
+.speed option { background: #161a22; color: #f3f5f9; }
+.captions.on { box-shadow: inset 0 -3px 0 -1px var(--accent); }
+.big-play {
+  position: absolute; left: 50%; top: 50%; width: 76px; height: 76px; margin: -38px; border-radius: 50%;
+  display: grid; place-items: center; background: rgb(8 10 15 / .72); box-shadow: 0 0 0 2px rgb(255 255 255 / .85);
+}
+.big-play svg { width: 36px; height: 36px; margin-left: 4px; }
+.big-play:hover { background: var(--accent); }
+:host([nocontrols]) .controls { display: none; }
+.frame.resting { cursor: none; }
+.frame.resting .controls:not(:has(:focus-visible)) { opacity: 0; }
+.frame.resting .controls:not(:has(:focus-visible)) > * { pointer-events: none; }
+.icon { width: 44px; height: 44px; display: grid; place-items: center; border-radius: 10px; }
+.icon:hover { background: rgb(255 255 255 / .12); }
+:is(button, input, select, .seek):focus-visible { outline: 2px solid var(--ink); outline-offset: -2px; }
+.volume { width: 92px; height: 44px; margin: 0 6px; accent-color: var(--ink); cursor: pointer; }
+.gap { flex: 1; }
+.when-paused, .when-muted, .when-full { display: none; }
+.frame.paused .when-paused, .frame.muted .when-muted, .frame.full .when-full { display: block; }
+.frame.paused .when-playing, .frame.muted .when-loud, .frame.full .when-small { display: none; }
+@media (pointer: coarse) { .seek { height: 36px; } .preview { bottom: 40px; } .row { margin-top: -6px; } }
+@container (max-width: 480px) {
+  .volume { display: none; }
+  .go-live { padding: 0 6px; }
+  .time { padding: 0 2px; font-size: 12px; }
+  .controls { padding-left: 10px; padding-right: 10px; }
+  .badges { top: 8px; left: 8px; right: 8px; font-size: 11px; }
+  /* In the corner, small: a phone's picture is low, and its middle is what people came for. */
+  .sound { top: 8px; bottom: auto; left: auto; right: 8px; transform: none; min-height: 36px; padding: 0 12px; font-size: 12px; }
+}
+@container (max-width: 350px) { .small-window { display: none; } }
+@keyframes pulse { from { opacity: .3; } }
+@keyframes turn { to { transform: rotate(1turn); } }
+@keyframes appear { from { opacity: 0; } }
+@media (prefers-reduced-motion: reduce) {
+  .spinner { animation-duration: 4s; }
+  .words, .controls, .track, .go-live.switching .dot { animation: none; transition: none; }
+}
+@media (forced-colors: active) {
+  .badges > span, .sound, .icon, .track, .big-play { border: 1px solid; }
+  .played, .knob, .dot { background: Highlight; forced-color-adjust: none; }
+}
+`;

@@ -1,0 +1,88 @@
+/** Every word a viewer can read or hear, in one table per language. */
+import type { Source } from '../rewind-machine.ts';
+import type { FallbackReason, PlayerStatus } from '../state-machine.ts';
+
+export type Texts = {
+  /** Shown over the picture; null where the picture speaks for itself. */
+  readonly status: Readonly<Record<PlayerStatus, { readonly headline: string; readonly detail: string } | null>>;
+  readonly fallback: Readonly<Record<FallbackReason, string>>;
+  readonly transport: Readonly<Record<Source, string>>;
+  readonly live: string;
+  readonly unmute: string;
+  readonly mute: string;
+  readonly tapForSound: string;
+  readonly volume: string;
+  readonly play: string;
+  readonly pause: string;
+  readonly enterFullscreen: string;
+  readonly leaveFullscreen: string;
+  readonly player: string;
+  readonly latency: string;
+  readonly paused: string;
+  readonly badSource: string;
+  readonly seek: string;
+  readonly behindLive: string;
+  readonly of: string;
+  readonly goLive: string;
+  readonly speed: string;
+  readonly captions: string;
+  readonly captionsOff: string;
+  readonly enterSmallWindow: string;
+};
+
+export const ENGLISH: Texts = {
+  status: {
+    idle: null,
+    playing: null,
+    connecting: { headline: 'Connecting', detail: '' },
+    buffering: { headline: 'Catching up', detail: '' },
+    'waiting-for-host': { headline: 'Waiting for the host', detail: 'The broadcast starts here by itself.' },
+    'host-reconnecting': {
+      headline: 'The host is reconnecting',
+      detail: 'Stay here, the picture comes back by itself.',
+    },
+    'server-reconnecting': { headline: 'Reconnecting to the server', detail: '' },
+    ended: { headline: 'The broadcast has ended', detail: 'Thank you for watching.' },
+    forbidden: {
+      headline: 'This broadcast is not open to you',
+      detail: 'Ask the host for a link that is still valid.',
+    },
+    gone: { headline: 'This replay cannot be played', detail: 'It is not there, or not any more.' },
+  },
+  fallback: {
+    'no-webrtc': 'Playing over HLS',
+    'no-picture': 'This browser got no picture over WebRTC; playing over HLS',
+    refused: 'WebRTC is not to be had here just now; playing over HLS',
+    'path-lost': 'The WebRTC connection was lost; playing over HLS',
+  },
+  transport: { whep: 'WebRTC', 'll-hls': 'LL-HLS', rewind: 'HLS, rewound', replay: 'HLS, replay' },
+  live: 'Live',
+  unmute: 'Turn sound on',
+  mute: 'Turn sound off',
+  tapForSound: 'Tap for sound',
+  volume: 'Volume',
+  play: 'Play',
+  pause: 'Pause',
+  enterFullscreen: 'Full screen',
+  leaveFullscreen: 'Leave full screen',
+  player: 'Video player',
+  latency: 'Delay behind the host',
+  paused: 'Paused',
+  badSource: 'No broadcast of that name',
+  seek: 'Position',
+  behindLive: 'behind live',
+  of: 'of',
+  goLive: 'Go to live',
+  speed: 'Speed',
+  captions: 'Captions',
+  captionsOff: 'off',
+  enterSmallWindow: 'Picture in picture',
+};
+
+/** Latency in words: milliseconds below a second, else seconds with one decimal. */
+export const latencyText = (latencyMs: number | null): string => {
+  if (latencyMs === null || latencyMs < 0) {
+    return '';
+  }
+  return latencyMs < 995 ? `${Math.round(latencyMs / 10) * 10} ms` : `${(latencyMs / 1000).toFixed(1)} s`;
+};

@@ -1,0 +1,102 @@
+/**
+ * What passes over `/ws/NAME`, as JSON texts. The player imports these types and nothing else of the server.
+ * A viewer's socket is bound to its WHEP session by `?session=SECRET` (from the `Link` header of the WHEP answer,
+ * rel `urn:sluice:socket`); without it the socket still carries clock, state and viewer count.
+ */
+
+/** `absent`: nobody publishes under this name. The rest as the broadcast's own states. */
+export type WatchState = 'absent' | 'waiting' | 'live' | 'reconnecting' | 'ended';
+
+export type ServerMessage =
+  | { readonly type: 'state'; readonly state: WatchState; readonly viewerCount: number; readonly broadcastId?: string }
+  /** Answer to `ping`. The offset of the exchange with the smallest round trip is the one to trust. */
+  | { readonly type: 'pong'; readonly id: number; readonly serverWallMs: number }
+  /**
+   * From this RTP timestamp of this viewer's video on, media time (and the wall clock at capture) is this. Timestamps that
+   * advance by 90 000 a second from there follow by arithmetic, until the next such message.
+   */
+  | { readonly type: 'rtp-mapping'; readonly rtpTimestamp: number; readonly mediaMs: number; readonly wallMs: number }
+  /** Parameters for players; never needed to play. */
+  | { readonly type: 'hints'; readonly hints: PlaybackHints }
+  /** The server is about to close the socket or the session, and why. */
+  | { readonly type: 'closing'; readonly reason: string };
+
+export type ClientMessage =
+  { readonly type: 'ping'; readonly id: number } | { readonly type: 'report'; readonly report: QualityReport };
+
+/** Every 2 s. Clipped and rate-limited by the server. */
+export type QualityReport = {
+  readonly transport: 'whep' | 'll-hls';
+  readonly latencyMs: number | null;
+  readonly stallCount: number;
+  readonly stallMs: number;
+  readonly framesDecoded: number;
+  readonly framesDropped: number;
+};
+
+/** Also served at `GET /api/hints/NAME`. */
+export type PlaybackHints = {
+  readonly v: 1;
+  /** LL-HLS latency to hold; 0: the playlist's own. */
+  readonly targetLatencyMs: number;
+  /** Largest speeding up and slowing down of playback, as ratios of normal speed. */
+  readonly fastRatio: number;
+  readonly slowRatio: number;
+};
+
+/** One line of `GET /api/broadcasts`. */
+export type BroadcastSummary = {
+  readonly name: string;
+  readonly id: string;
+  readonly state: WatchState;
+  readonly startedAtWallMs: number;
+  readonly viewerCount: number;
+  readonly video: {
+    readonly codec: string;
+    readonly widthPx: number;
+    readonly heightPx: number;
+    readonly frameRateFps: number | null;
+  } | null;
+  readonly audio: { readonly codec: string; readonly channelCount: number } | null;
+  readonly bitrateBps: number;
+  /** What the doctor found, worst first. */
+  readonly findings: readonly DoctorFinding[];
+  /** Null when it is not recorded. */
+  readonly recording?: RecordingStatus | null;
+  /** Null while no smaller renditions are made. */
+  readonly ladder?: LadderSummary | null;
+};
+
+export type LadderSummary = {
+  /** Largest first. */
+  readonly rungs: readonly {
+    readonly id: string;
+    readonly widthPx: number;
+    readonly heightPx: number;
+    readonly frameRateFps: number;
+    readonly bitrateBps: number;
+  }[];
+  /** What was not made, and why, in plain words. */
+  readonly leftOut: readonly { readonly id: string; readonly why: string }[];
+  /** Media that waits in the encoder. */
+  readonly lagMs: number;
+  readonly restartCount: number;
+};
+
+export type RecordingStatus = {
+  /** `paused`: it waits for the disk, see `pauseReason`. */
+  readonly state: 'idle' | 'recording' | 'paused' | 'ended';
+  /** `disk_full`, `disk_failed`. */
+  readonly pauseReason: string | null;
+  /** Segments (about 2 s of picture or sound each) that the recording lacks. */
+  readonly lostCount: number;
+};
+
+export type DoctorFinding = {
+  readonly code: string;
+  readonly severity: 'info' | 'warning' | 'problem';
+  /** A sentence for the streamer: what it is, what it costs, what to set. */
+  readonly advice: string;
+  /** What it costs in latency, where that can be said. */
+  readonly costMs: number | null;
+};

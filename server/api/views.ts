@@ -1,0 +1,73 @@
+/** What the API asks of the rest of the server, as narrow as it can be. `main.ts` supplies it. */
+import type { ReplayList, ReplaySummary } from './contract/replays.ts';
+import type {
+  BroadcastSummary,
+  DoctorFinding,
+  PlaybackHints,
+  QualityReport,
+  ServerMessage,
+} from './contract/socket.ts';
+
+export type BroadcastsView = {
+  list(): readonly BroadcastSummary[];
+  find(name: string): BroadcastSummary | undefined;
+  /** Ends a broadcast now; false when there is none. */
+  end(name: string, reason: string): boolean;
+  /** Tells of every change of state or viewer count under `name`; the returned function ends it. */
+  watch(name: string, onChange: () => void): () => void;
+};
+
+export type KeysView = {
+  readonly names: readonly string[];
+  renewPublishKey(name: string): string;
+  removePublishKey(name: string): boolean;
+  isPublishKey(name: string, key: string): boolean;
+};
+
+export type TokensView = {
+  /** `expiresAtWallMs` is Unix time; the longest time the configuration allows is not exceeded. */
+  make(wish: { audience: string; durationS: number | undefined; subject: string }): {
+    readonly token: string;
+    readonly audience: string;
+    readonly expiresAtWallMs: number;
+  };
+  readonly keyIds: readonly string[];
+  /** Undefined: there are too many keys already. */
+  rotateKey(): { readonly id: string; readonly secret: string } | undefined;
+  removeKey(id: string): boolean;
+};
+
+/** A viewer's WebRTC session, found by the secret its WHEP answer carried. */
+export type ViewerSessionView = {
+  /** Messages meant for this viewer alone (the current one first); the returned function ends it. */
+  listen(onMessage: (message: ServerMessage) => void): () => void;
+  report(report: QualityReport): void;
+};
+
+export type SessionsView = { findBySecret(secret: string): ViewerSessionView | undefined };
+
+export type HealthView = {
+  /** False while the server drains or a part of it is not up; `problems` says which. */
+  readiness(): { readonly isReady: boolean; readonly problems: readonly string[] };
+};
+
+export type AccessView = {
+  isAdmin(bearer: string | undefined): boolean;
+  isLoopback(address: string): boolean;
+  /** Whether the bearer of this playback token may watch the broadcast of this name. */
+  mayWatch(name: string, token: string | undefined): boolean;
+};
+
+export type ReplaysView = {
+  list(query: { search: string; name: string; offset: number; limit: number }): ReplayList;
+  find(id: string): ReplaySummary | undefined;
+  /** Undefined for an unknown id. */
+  rename(id: string, title: string): Promise<ReplaySummary | undefined>;
+  remove(id: string): Promise<'removed' | 'absent' | 'recording'>;
+  /** Whether this key may rename and remove what was recorded under `name`. */
+  mayChange(bearer: string | undefined, name: string): boolean;
+};
+
+export type HintsView = { hintsFor(name: string): PlaybackHints };
+
+export type { BroadcastSummary, DoctorFinding };

@@ -1,0 +1,128 @@
+/** What the API shows of the hub's broadcasts: the place where the hub, the doctor and the outputs' viewer counts meet. */
+import type { BroadcastSummary, DoctorFinding, LadderSummary, RecordingStatus } from './api/contract/socket.ts';
+import type { LadderStatus } from '../transcode/ladder.ts';
+import type { BroadcastsView } from './api/views.ts';
+import type { Broadcast } from './relay/broadcast.ts';
+import { SOURCE_AUDIO, SOURCE_VIDEO } from './relay/broadcast.ts';
+import type { Hub } from './relay/hub.ts';
+
+export type SummarySources = {
+  readonly hub: Hub;
+  /** Viewers of one broadcast over all outputs. */
+  readonly viewerCountOf: (name: string) => number;
+  readonly findingsOf: (name: string) => readonly DoctorFinding[];
+  readonly recordingOf: (broadcastId: string) => RecordingStatus | null;
+  readonly ladderOf: (name: string) => LadderStatus | undefined;
+};
+
+/** Viewer counts change by themselves; sockets are told at this pace. */
+const POLL_EVERY_MS = 1_000;
+
+export class BroadcastSummaries implements BroadcastsView {
+  readonly #sources: SummarySources;
+  readonly #watchers = new Map<string, Set<() => void>>();
+  readonly #poll: NodeJS.Timeout;
+  #lastViewerCounts = new Map<string, number>();
+
+  constructor(sources: SummarySources) {
+    this.#sources = sources;
+    sources.hub.listen({ onBroadcastStarted: (broadcast) => this.#follow(broadcast) });
+    this.#poll = setInterval(() => this.#tellOfViewers(), POLL_EVERY_MS);
+  }
+
+  close(): void {
+    clearInterval(this.#poll);
+    this.#watchers.clear();
+  }
+
+  list(): readonly BroadcastSummary[] {
+    return [...this.#sources.hub.broadcasts.values()].map((broadcast) => this.#summarise(broadcast));
+  }
+
+  find(name: string): BroadcastSummary | undefined {
+    const broadcast = this.#sources.hub.find(name);
+    return broadcast === undefined ? undefined : this.#summarise(broadcast);
+  }
+
+  end(name: string, reason: string): boolean {
+    const isThere = this.#sources.hub.find(name) !== undefined;
+    this.#sources.hub.end(name, reason);
+    return isThere;
+  }
+
+  watch(name: string, onChange: () => void): () => void {
+    const watchers = this.#watchers.get(name) ?? new Set();
+    this.#watchers.set(name, watchers);
+    watchers.add(onChange);
+    return () => {
+      watchers.delete(onChange);
+      if (watchers.size === 0 && this.#watchers.get(name) === watchers) {
+        this.#watchers.delete(name);
+      }
+    };
+  }
+
+  #follow(broadcast: Broadcast): void {
+    broadcast.listen({ onStateChanged: () => this.#tell(broadcast.name) });
+    this.#tell(broadcast.name);
+  }
+
+  #tell(name: string): void {
+    for (const onChange of [...(this.#watchers.get(name) ?? [])]) {
+      onChange();
+    }
+  }
+
+  #tellOfViewers(): void {
+    const counts = new Map<string, number>();
+    for (const name of this.#sources.hub.broadcasts.keys()) {
+      const count = this.#sources.viewerCountOf(name);
+      counts.set(name, count);
+      if (this.#lastViewerCounts.get(name) !== count) {
+        this.#tell(name);
+      }
+    }
+    this.#lastViewerCounts = counts;
+  }
+
+  #summarise(broadcast: Broadcast): BroadcastSummary {
+    const { name, id, state, startedAtWallMs } = broadcast;
+    const video = broadcast.renditions.get(SOURCE_VIDEO);
+    const audio = broadcast.renditions.get(SOURCE_AUDIO);
+    return {
+      name,
+      id,
+      state,
+      startedAtWallMs: Math.round(startedAtWallMs),
+      viewerCount: this.#sources.viewerCountOf(name),
+      video:
+        video?.track?.kind === 'video'
+          ? {
+              codec: video.track.codec,
+              widthPx: video.track.widthPx,
+              heightPx: video.track.heightPx,
+              frameRateFps: video.facts.frameRateFps ?? null,
+            }
+          : null,
+      audio:
+        audio?.track?.kind === 'audio' ? { codec: audio.track.codec, channelCount: audio.track.channelCount } : null,
+      bitrateBps: (video?.facts.bitrateBps ?? 0) + (audio?.facts.bitrateBps ?? 0),
+      findings: this.#sources.findingsOf(name),
+      recording: this.#sources.recordingOf(id),
+      ladder: ladderSummary(broadcast, this.#sources.ladderOf(name)),
+    };
+  }
+}
+
+const ladderSummary = (broadcast: Broadcast, status: LadderStatus | undefined): LadderSummary | null =>
+  status === undefined || status.rungs.length === 0
+    ? null
+    : {
+        rungs: status.rungs.map(({ id, widthPx, heightPx, frameRateFps }) => {
+          const bitrateBps = broadcast.renditions.get(id)?.facts.bitrateBps ?? 0;
+          return { id, widthPx, heightPx, frameRateFps, bitrateBps };
+        }),
+        leftOut: status.leftOut,
+        lagMs: Math.round(status.lagMs),
+        restartCount: status.restartCount,
+      };

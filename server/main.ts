@@ -1,0 +1,232 @@
+/**
+ * The whole machine on one page: reads the configuration, builds the parts, joins them, opens the doors, and closes them in order. The only
+ * place where parts meet.
+ */
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { loadConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { AddressShare } from './access/address-share.ts';
+import { KeyStore, secretsMatch } from './access/key-store.ts';
+import { PlaybackGate } from './access/playback-gate.ts';
+import { isLoopbackAddress, isLoopbackOpen } from './access/publish-policy.ts';
+import { isInContainer } from './access/surroundings.ts';
+import { TokenIssuer } from './access/token-issuer.ts';
+import { TokenKeys } from './access/token-keys.ts';
+import { HttpServer } from './api/http-server.ts';
+import { isTlsWanted } from './api/tls/certificate-source.ts';
+import { systemClock } from './base/clock.ts';
+import { messageOf } from './base/errors.ts';
+import { BroadcastSummaries } from './broadcast-summaries.ts';
+import { Drain } from './drain.ts';
+import { RtmpServer } from './ingest/rtmp/server.ts';
+import { createLog } from './observability/log.ts';
+import { Metrics } from './observability/metrics.ts';
+import { createPublishGate } from './publishing.ts';
+import { HlsServer } from './relay/hls/http-handler.ts';
+import { Hub } from './relay/hub.ts';
+import { WebRtcOut } from './relay/webrtc/webrtc-out.ts';
+import { createWhepEndpoint } from './relay/webrtc/whep-endpoint.ts';
+import { Ladders } from './ladders.ts';
+import { Repair } from './repair.ts';
+import { nodeFileSystem } from './replay/file-system.ts';
+import { Recorder } from './replay/recorder.ts';
+import { RecordingStore } from './replay/recording-store.ts';
+import { ReplayDoor } from './replay/replay-door.ts';
+import { createReplaysView } from './replay-library.ts';
+import { startDemo } from '../transcode/demo-source.ts';
+import { REPAIRED_VIDEO } from '../transcode/essentials.ts';
+import { makeSheet } from '../transcode/stills.ts';
+import { createSessionsView } from './viewer-sessions.ts';
+import { WebRtcPort } from './webrtc-transport/webrtc-port.ts';
+import { welcomeText } from './welcome.ts';
+
+/** Largest changes of playback speed; the target latency is what the playlists allow (0: not known yet). */
+const HINTS = { v: 1, fastRatio: 0.08, slowRatio: 0.05 } as const;
+const DEMO_NAME = 'demo';
+const PLAYER_FOLDER = resolve(import.meta.dirname, '../player/dist');
+
+const start = async (config: Config, isDemo: boolean): Promise<void> => {
+  const clock = systemClock;
+  const log = createLog(config.log);
+  const metrics = new Metrics({ collectDefaults: true });
+  const keyFilePath = join(config.dataDir, 'keys.json');
+  const { store: keys, isNew } = KeyStore.open(keyFilePath, config.publish.firstName);
+  const tokenKeys = new TokenKeys(join(config.dataDir, 'token-keys.json'));
+  const gate = new PlaybackGate(config.watch.tokens, { keys: tokenKeys, clock, metrics });
+  const { shares } = config.watch;
+  const waiting = new AddressShare(
+    { perAddressMaxCount: shares.waitingPerAddressMaxCount, totalMaxCount: shares.waitingMaxCount },
+    { kind: 'waiting', metrics },
+  );
+  const downloads = new AddressShare(
+    { perAddressMaxCount: shares.downloadPerAddressMaxCount, totalMaxCount: shares.downloadMaxCount },
+    { kind: 'downloads', metrics },
+  );
+  const isLoopbackTrusted = isLoopbackOpen(config.publish.loopback, {
+    isContainer: isInContainer(),
+    hasTls: isTlsWanted(config.tls),
+    hasPublicAddress: config.webrtc.announcedAddresses.length > 0,
+    hasTrustedProxy: config.http.trustedProxies.length > 0,
+  });
+
+  const hub = new Hub({ settings: config.publish, clock, log, metrics });
+  const drain = new Drain();
+  const repair = new Repair({ hub, options: config.transcode, clock, log, metrics });
+  const ladders = new Ladders({
+    ...{ hub, options: config.ladder, transcode: config.transcode, clock, log, metrics },
+    speedsPath: resolve(config.dataDir, 'encoder-speeds.json'),
+  });
+  const recordingsRoot = resolve(config.dataDir, config.replay.folder);
+  const recordings = new RecordingStore({ root: recordingsRoot, files: nodeFileSystem, log });
+  await recordings.scan();
+  const recorder = new Recorder({
+    settings: config.replay,
+    root: recordingsRoot,
+    store: recordings,
+    clock,
+    log,
+    metrics,
+  });
+  const hls = new HlsServer({
+    settings: { ...config.hls, repairedVideoId: REPAIRED_VIDEO },
+    rewind: config.replay.enabled ? recorder : undefined,
+    clock,
+    log,
+    metrics,
+  });
+  hub.listen({
+    onBroadcastStarted: (broadcast) => {
+      hls.attach(broadcast);
+      // After LL-HLS, which at the end hands over the last segments.
+      broadcast.listen({
+        onStateChanged: (state) => (state === 'ended' ? void recorder.end(broadcast.id, 'broadcast_ended') : undefined),
+      });
+    },
+  });
+  const webRtcPort = await WebRtcPort.open(config.webrtc, { clock, log, metrics });
+  const webRtc = new WebRtcOut({ settings: config.webrtc, port: webRtcPort, clock, log, metrics });
+  const whep = createWhepEndpoint({
+    out: webRtc,
+    clock,
+    findBroadcast: (name) => hub.find(name),
+    authorise: () => true,
+    lacking: ({ name }) => repair.lackingPictureOf(name),
+  });
+  const rtmp = new RtmpServer({
+    options: config.rtmp,
+    gate: createPublishGate({ hub, keys, isLoopbackOpen: isLoopbackTrusted, isDraining: () => drain.isDraining, log }),
+    clock,
+    log,
+    metrics,
+  });
+  const replay = new ReplayDoor({
+    recordings,
+    retention: config.replay.retention,
+    makeSheet: async (job) => makeSheet(config.transcode.ffmpegPath, job),
+    downloads,
+    clock,
+    log,
+    metrics,
+  });
+  const summaries = new BroadcastSummaries({
+    hub,
+    viewerCountOf: (name) => {
+      const broadcast = hub.find(name);
+      return hls.viewerCount(name) + (broadcast === undefined ? 0 : webRtc.viewerCount(broadcast));
+    },
+    findingsOf: (name) => rtmp.findings(name),
+    recordingOf: (broadcastId) => recorder.statusOf(broadcastId),
+    ladderOf: (name) => ladders.statusOf(name),
+  });
+  const http = new HttpServer({
+    settings: config.http,
+    tls: config.tls,
+    dataDir: config.dataDir,
+    socketSettings: config.sockets,
+    endpoints: {
+      '/hls': gate.guard('live', waiting.guard(hls.endpoint)),
+      '/whep': gate.guard('live', whep),
+      '/replay': gate.guard('replay', replay.endpoint),
+    },
+    broadcasts: summaries,
+    keys,
+    tokens: new TokenIssuer(config.watch.tokens, { keys: tokenKeys, clock, log }),
+    replays: createReplaysView(replay.library, { keys }),
+    sessions: createSessionsView(webRtc, metrics),
+    hints: { hintsFor: (name) => ({ ...HINTS, targetLatencyMs: hls.holdBackMs(name) ?? 0 }) },
+    health: { readiness: () => ({ isReady: !drain.isDraining, problems: drain.isDraining ? ['draining'] : [] }) },
+    access: {
+      isAdmin: (bearer) => bearer !== undefined && secretsMatch(bearer, keys.adminKey),
+      isLoopback: isLoopbackAddress,
+      mayWatch: (name, token) => gate.mayWatch(`live/${name}`, token),
+    },
+    playerFolder: PLAYER_FOLDER,
+    clock,
+    log,
+    metrics,
+  });
+
+  drain.add('rtmp', (reason) => rtmp.close(reason));
+  drain.add('webrtc', (reason) => webRtc.close(reason));
+  drain.add('hub', (reason) => hub.close(reason));
+  drain.add('http', (reason) => http.close(reason));
+  drain.add('hls', () => hls.close());
+  drain.add('replay', () => replay.close());
+  drain.add('recorder', async (reason) => recorder.close(reason));
+  drain.add('webrtc port', (reason) => webRtcPort.close(reason));
+  drain.add('summaries', () => summaries.close());
+  drain.add('ladders', () => ladders.close());
+
+  await rtmp.listen();
+  const { http: httpPort, https: httpsPort } = await http.listen();
+  const webRtcPortNumber = webRtcPort.endpoints[0]?.port;
+  log.info('server.ready', {
+    httpPort,
+    httpsPort,
+    rtmpPort: rtmp.port,
+    webrtcPort: webRtcPortNumber,
+    pid: process.pid,
+  });
+  process.stderr.write(
+    welcomeText({
+      httpPort,
+      httpsPort,
+      rtmpPort: rtmp.port,
+      keys,
+      isFirstRun: isNew,
+      keyFilePath,
+      firstName: config.publish.firstName,
+      isLoopbackOpen: isLoopbackTrusted,
+      demoName: isDemo ? DEMO_NAME : undefined,
+    }),
+  );
+  if (isDemo) {
+    const key = isLoopbackTrusted ? '' : `?key=${keys.publishKeyOf(DEMO_NAME) ?? keys.renewPublishKey(DEMO_NAME)}`;
+    const url = `rtmp://127.0.0.1:${rtmp.port}/live/${DEMO_NAME}${key}`;
+    drain.add('demo', startDemo({ ffmpegPath: config.transcode.ffmpegPath, url }, { clock, log }));
+  }
+  const selfTest = await webRtcPort.selfTest();
+  log.info('webrtc.self-test', { isOk: selfTest.isOk, results: selfTest.results });
+  for (const advice of selfTest.advice) {
+    process.stderr.write(`  ${advice}\n`);
+  }
+  await drain.onSignal({ drainMaxS: config.drain.drainMaxS, isBusy: () => hub.broadcasts.size > 0, log });
+  log.info('server.stopped');
+  process.exit(0);
+};
+
+const { values: flags } = parseArgs({
+  options: {
+    config: { type: 'string' },
+    set: { type: 'string', multiple: true },
+    demo: { type: 'boolean', default: false },
+  },
+});
+
+try {
+  await start(loadConfig({ filePath: flags.config, settings: flags.set ?? [] }), flags.demo);
+} catch (error) {
+  process.stderr.write(`sluice: ${messageOf(error)}\n`);
+  process.exit(1);
+}

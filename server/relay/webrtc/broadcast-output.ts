@@ -1,0 +1,203 @@
+/** The viewers of one broadcast, and the renditions they are fed from. Exists while there are viewers. */
+import type { Clock } from '../../base/clock.ts';
+import type { AccessUnit } from '../../media/access-unit.ts';
+import type { AccessUnitSource } from '../../media/stream-source.ts';
+import type { Broadcast } from '../broadcast.ts';
+import { isRungId } from '../broadcast.ts';
+import { AudioPacer } from './audio-pacer.ts';
+import type { OutMetrics } from './out-metrics.ts';
+import type { PacketisedFrame } from './packetised-rendition.ts';
+import { PacketisedRendition } from './packetised-rendition.ts';
+import {
+  OPUS_AUDIO_ID,
+  REPAIRED_VIDEO_ID,
+  SOURCE_AUDIO_ID,
+  SOURCE_VIDEO_ID,
+  isPlayable,
+  selectAudio,
+  selectVideo,
+} from './rendition-selector.ts';
+import type { ViewerSession } from './viewer-session.ts';
+
+const FED_IDS: ReadonlySet<string> = new Set([SOURCE_VIDEO_ID, REPAIRED_VIDEO_ID, SOURCE_AUDIO_ID, OPUS_AUDIO_ID]);
+
+type Feed = { readonly rendition: PacketisedRendition; readonly stop: () => void };
+
+export class BroadcastOutput {
+  readonly broadcast: Broadcast;
+  readonly #clock: Clock;
+  readonly #metrics: OutMetrics;
+  readonly #onEmpty: (output: BroadcastOutput) => void;
+  /** With the rendition each one asked for, if it asked for one. */
+  readonly #wishes = new Map<ViewerSession, string | undefined>();
+  readonly #feeds = new Map<string, Feed>();
+  readonly #stopListening: () => void;
+  readonly #audioPacer = new AudioPacer<PacketisedFrame>();
+  #audioTimer: NodeJS.Timeout | undefined;
+  #video: PacketisedRendition | undefined;
+  /** How many rungs can be watched. */
+  #rungCount = 0;
+  #audio: PacketisedRendition | undefined;
+
+  constructor(options: {
+    broadcast: Broadcast;
+    clock: Clock;
+    metrics: OutMetrics;
+    onEmpty: (output: BroadcastOutput) => void;
+  }) {
+    this.broadcast = options.broadcast;
+    this.#clock = options.clock;
+    this.#metrics = options.metrics;
+    this.#onEmpty = options.onEmpty;
+    this.#stopListening = options.broadcast.listen({
+      onStateChanged: (state) => {
+        if (state === 'ended') {
+          this.close('broadcast_ended');
+        }
+      },
+      onRenditionAdded: (rendition) => this.#feed(rendition),
+      onRenditionRemoved: (rendition) => this.#unfeed(rendition.id),
+    });
+    for (const rendition of options.broadcast.renditions.values()) {
+      this.#feed(rendition);
+    }
+    this.#select();
+  }
+
+  get sessions(): readonly ViewerSession[] {
+    return [...this.#wishes.keys()];
+  }
+
+  /** Counts as a viewer from now on; gets media once connected. `renditionId`: what it wants to see whenever that is there. */
+  add(session: ViewerSession, renditionId: string | undefined): void {
+    this.#wishes.set(session, renditionId);
+    session.useRendition(this.#videoFor(renditionId), { isOldUsable: () => false });
+  }
+
+  remove(session: ViewerSession): void {
+    this.#wishes.delete(session);
+    if (this.#wishes.size === 0) {
+      this.#dispose();
+      this.#onEmpty(this);
+    }
+  }
+
+  close(reason: string): void {
+    for (const session of this.#wishes.keys()) {
+      session.close(reason);
+    }
+  }
+
+  #feed(source: AccessUnitSource): void {
+    if (!(FED_IDS.has(source.id) || isRungId(source.id)) || this.#feeds.has(source.id)) {
+      return;
+    }
+    const rendition = new PacketisedRendition({
+      source,
+      clock: this.#clock,
+      onRejected: () => {
+        this.#metrics.counts.unitsRejected += 1;
+      },
+    });
+    const stop = source.subscribe({ onUnit: (unit) => this.#onUnit(rendition, unit) });
+    this.#feeds.set(source.id, { rendition, stop });
+    this.#select();
+  }
+
+  #unfeed(id: string): void {
+    this.#feeds.get(id)?.stop();
+    this.#feeds.delete(id);
+    this.#select();
+  }
+
+  #onUnit(rendition: PacketisedRendition, unit: AccessUnit): void {
+    const startedAtMs = this.#clock.nowMs();
+    this.#select();
+    if (rendition === this.#audio) {
+      const frame = rendition.add(unit);
+      if (frame !== undefined) {
+        this.#audioPacer.offer(frame, startedAtMs);
+        this.#sendDueAudio();
+      }
+    } else if (unit.track.kind === 'video' && this.#isWatched(rendition)) {
+      const frame = rendition.add(unit);
+      if (frame !== undefined) {
+        this.#sendVideo(frame, rendition);
+      }
+    } else {
+      rendition.forget();
+      return;
+    }
+    this.#metrics.observeHubToKernel(this.#clock.nowMs() - startedAtMs);
+  }
+
+  /** A rung is packetised only for who watches it; also what some still watch until the next keyframe of what they go to. */
+  #isWatched(rendition: PacketisedRendition): boolean {
+    if (!isRungId(rendition.source.id)) {
+      return this.#video !== undefined && (rendition === this.#video || this.#isFit(rendition));
+    }
+    for (const [session, renditionId] of this.#wishes) {
+      if (renditionId === rendition.source.id || session.isOn(rendition)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  #sendVideo(frame: NonNullable<ReturnType<PacketisedRendition['add']>>, rendition: PacketisedRendition): void {
+    for (const session of this.#wishes.keys()) {
+      session.onVideo(frame, rendition);
+    }
+  }
+
+  #sendDueAudio(): void {
+    clearTimeout(this.#audioTimer);
+    const nowMs = this.#clock.nowMs();
+    for (const frame of this.#audioPacer.take(nowMs)) {
+      for (const session of this.#wishes.keys()) {
+        session.onAudio(frame);
+      }
+    }
+    const dueMs = this.#audioPacer.nextDueMs;
+    this.#audioTimer = dueMs === undefined ? undefined : setTimeout(() => this.#sendDueAudio(), dueMs - nowMs);
+  }
+
+  #select(): void {
+    const sources = new Map([...this.#feeds].map(([id, feed]) => [id, feed.rendition.source]));
+    const video = this.#renditionOf(selectVideo(sources));
+    this.#audio = this.#renditionOf(selectAudio(sources));
+    const rungs = [...this.#feeds].filter(([id, { rendition }]) => isRungId(id) && this.#isFit(rendition)).length;
+    if (video === this.#video && rungs === this.#rungCount) {
+      return;
+    }
+    this.#video = video;
+    this.#rungCount = rungs;
+    for (const [session, renditionId] of this.#wishes) {
+      session.useRendition(this.#videoFor(renditionId), { isOldUsable: (old) => this.#isFit(old) });
+    }
+  }
+
+  /** What it wants, if that is there and playable; else what everybody gets. */
+  #videoFor(renditionId: string | undefined): PacketisedRendition | undefined {
+    const wanted = renditionId === undefined ? undefined : this.#feeds.get(renditionId)?.rendition;
+    return wanted?.source.track !== undefined && this.#isFit(wanted) ? wanted : this.#video;
+  }
+
+  #isFit(rendition: PacketisedRendition): boolean {
+    const isFed = this.#feeds.get(rendition.source.id)?.rendition === rendition;
+    return isFed && isPlayable(rendition.source);
+  }
+
+  #renditionOf(source: AccessUnitSource | undefined): PacketisedRendition | undefined {
+    return source === undefined ? undefined : this.#feeds.get(source.id)?.rendition;
+  }
+
+  #dispose(): void {
+    this.#stopListening();
+    clearTimeout(this.#audioTimer);
+    for (const feed of this.#feeds.values()) {
+      feed.stop();
+    }
+    this.#feeds.clear();
+  }
+}

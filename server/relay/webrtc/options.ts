@@ -1,0 +1,39 @@
+/** What can be set about WebRTC out, and what holds when it is not. */
+
+export type WebRtcOutOptions = {
+  /** Playout delay asked of near viewers (round trip below 20 ms, no loss); at least 10. */
+  readonly playoutDelayMs: number;
+  /** Playout delay asked of everybody else. */
+  readonly playoutDelayFarMs: number;
+  /** By how much more the browser may hold pictures back so that they stay with the sound, which it buffers as it sees fit. */
+  readonly followSoundMaxMs: number;
+  readonly sessionMaxCount: number;
+  /** New sessions a second; a handshake costs 20 to 30 ms of CPU. */
+  readonly joinsPerS: number;
+  /** Joins that may wait for their turn; beyond, 503. */
+  readonly joinQueueMaxCount: number;
+  /** POSTs and PATCHes a minute from one address. */
+  readonly requestsPerMinute: number;
+  /** STUN and TURN servers for `Link: rel="ice-server"`. */
+  readonly iceServers: readonly IceServer[];
+  /** How long packets are kept for retransmission. */
+  readonly retransmitWindowMs: number;
+};
+
+export type IceServer = {
+  readonly url: string;
+  readonly username?: string;
+  readonly credential?: string;
+};
+
+export const WEBRTC_OUT_DEFAULTS: WebRtcOutOptions = {
+  playoutDelayMs: 20,
+  playoutDelayFarMs: 100,
+  followSoundMaxMs: 200,
+  sessionMaxCount: 1_000,
+  joinsPerS: 20,
+  joinQueueMaxCount: 100,
+  requestsPerMinute: 120,
+  iceServers: [],
+  retransmitWindowMs: 1_000,
+};

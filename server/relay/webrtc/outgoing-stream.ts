@@ -1,0 +1,120 @@
+/** One SSRC towards one viewer, with its retransmission SSRC (RFC 4588): numbers, counts, and what may be asked for again. */
+import { randomInt } from 'node:crypto';
+import type { RtpExtensionIds, RtpFields } from '../../media/rtp/rtp-header.ts';
+import type { NtpTime } from '../../media/rtp/ntp.ts';
+import { ntpMiddle32 } from '../../media/rtp/ntp.ts';
+import { buildSenderReport } from '../../media/rtp/rtcp.ts';
+import type { OutgoingPacket } from './media-sender.ts';
+import type { RtpClock } from './rtp-clock.ts';
+import type { RingAnswer } from './retransmission-ring.ts';
+
+/** Below 2^15, so that the first packets cannot wrap (RFC 3711 3.3.1). */
+const SEQ_START_MAX = 2 ** 15;
+const REPORT_MEMORY_COUNT = 8;
+
+export const randomSsrc = (): number => randomInt(1, 2 ** 32 - 1);
+
+export type OutgoingStreamOptions = {
+  readonly ssrc: number;
+  readonly payloadType: number;
+  readonly extensionIds: RtpExtensionIds;
+  readonly rtx: { readonly ssrc: number; readonly payloadType: number } | undefined;
+  readonly clock: RtpClock;
+};
+
+export class OutgoingStream {
+  readonly ssrc: number;
+  readonly clock: RtpClock;
+  /** Read by the sender; everything that changes is set just before. */
+  readonly packet: OutgoingPacket;
+  readonly #rtxPacket: OutgoingPacket | undefined;
+  readonly #reports: { readonly middle32: number; readonly sentAtMs: number }[] = [];
+  #packetCount = 0;
+  #octetCount = 0;
+
+  constructor(options: OutgoingStreamOptions) {
+    this.ssrc = options.ssrc;
+    this.clock = options.clock;
+    this.packet = newPacket(options.ssrc, options.payloadType, options.extensionIds);
+    this.#rtxPacket =
+      options.rtx === undefined
+        ? undefined
+        : newPacket(options.rtx.ssrc, options.rtx.payloadType, options.extensionIds);
+  }
+
+  /** Undefined where retransmission was not negotiated. */
+  get rtxSsrc(): number | undefined {
+    return this.#rtxPacket?.fields.ssrc;
+  }
+
+  get packetCount(): number {
+    return this.#packetCount;
+  }
+
+  /** Makes the next packet of this stream ready to be sent. */
+  prepare(payload: Uint8Array, timestampTs32: number, isMarked: boolean): OutgoingPacket {
+    const { fields } = this.packet;
+    fields.seqExt += 1;
+    fields.timestampTs32 = timestampTs32;
+    fields.isMarked = isMarked;
+    this.packet.payload = payload;
+    this.#packetCount += 1;
+    this.#octetCount += payload.byteLength;
+    return this.packet;
+  }
+
+  /** The same for a packet sent again under the retransmission SSRC; undefined where none was negotiated. */
+  prepareAgain(original: RingAnswer, seq16: number): OutgoingPacket | undefined {
+    const again = this.#rtxPacket;
+    if (again === undefined) {
+      return undefined;
+    }
+    const payload = new Uint8Array(2 + original.payload.byteLength);
+    payload[0] = seq16 >> 8;
+    payload[1] = seq16 & 0xff;
+    payload.set(original.payload, 2);
+    again.fields.seqExt += 1;
+    again.fields.timestampTs32 = original.timestampTs32;
+    again.fields.isMarked = original.isMarked;
+    again.payload = payload;
+    return again;
+  }
+
+  /** SR that says: at this wall time this stamp would be captured. Remembered, so that answers give the round trip. */
+  report(options: { ntp: NtpTime; timestampTs32: number; cname: string; nowMs: number }): Buffer {
+    this.#reports.push({ middle32: ntpMiddle32(options.ntp), sentAtMs: options.nowMs });
+    if (this.#reports.length > REPORT_MEMORY_COUNT) {
+      this.#reports.shift();
+    }
+    return buildSenderReport({
+      ssrc: this.ssrc,
+      ntp: options.ntp,
+      timestampTs32: options.timestampTs32,
+      packetCount: this.#packetCount,
+      octetCount: this.#octetCount,
+      cname: options.cname,
+    });
+  }
+
+  /** When the sender report with these middle bits left, if it was one of the last. */
+  reportSentAtMs(middle32: number): number | undefined {
+    return this.#reports.find((report) => report.middle32 === middle32)?.sentAtMs;
+  }
+}
+
+const newPacket = (ssrc: number, payloadType: number, extensionIds: RtpExtensionIds): OutgoingPacket => ({
+  fields: newFields(ssrc, payloadType),
+  extensionIds,
+  payload: new Uint8Array(0),
+});
+
+const newFields = (ssrc: number, payloadType: number): RtpFields => ({
+  payloadType,
+  isMarked: false,
+  seqExt: randomInt(SEQ_START_MAX),
+  timestampTs32: 0,
+  ssrc,
+  transportSeqExt: 0,
+  playoutDelayMs: 0,
+  playoutDelayMaxMs: 0,
+});

@@ -1,0 +1,282 @@
+/** All WHEP viewers of this server: opens their sessions, finds them again, ticks them, ends them. Knows no HTTP. */
+import type { Clock } from '../../base/clock.ts';
+import { ProtocolError } from '../../base/errors.ts';
+import { parseAvcConfig } from '../../media/h264/avc-config.ts';
+import type { Track } from '../../media/track.ts';
+import type { Log } from '../../observability/log.ts';
+import type { Metrics } from '../../observability/metrics.ts';
+import type { AnsweredMedia } from '../../webrtc-transport/sdp-answer.ts';
+import { buildSdpAnswer } from '../../webrtc-transport/sdp-answer.ts';
+import type { ChosenMedia } from '../../webrtc-transport/sdp-codecs.ts';
+import { chooseH264, chooseOpus } from '../../webrtc-transport/sdp-codecs.ts';
+import type { SdpMedia, SdpOffer } from '../../webrtc-transport/sdp-offer.ts';
+import type { WebRtcPort } from '../../webrtc-transport/webrtc-port.ts';
+import type { Broadcast } from '../broadcast.ts';
+import { isRungId } from '../broadcast.ts';
+import { BroadcastOutput } from './broadcast-output.ts';
+import type { MediaSender } from './media-sender.ts';
+import { NodeMediaSender } from './media-sender.ts';
+import type { WebRtcOutOptions } from './options.ts';
+import { OutMetrics } from './out-metrics.ts';
+import { SOURCE_VIDEO_ID, isPlayable, selectVideo } from './rendition-selector.ts';
+import { ViewerSession } from './viewer-session.ts';
+
+const TICK_EVERY_MS = 5;
+const HOUSEKEEPING_EVERY_MS = 100;
+
+export type OpenedSession = { readonly session: ViewerSession; readonly answerSdp: string };
+
+export class WebRtcOut {
+  readonly #settings: WebRtcOutOptions;
+  readonly #port: WebRtcPort;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #metrics: OutMetrics;
+  readonly #sender: MediaSender;
+  readonly #sessions = new Map<string, ViewerSession>();
+  readonly #sessionsBySecret = new Map<string, ViewerSession>();
+  readonly #outputs = new Map<Broadcast, BroadcastOutput>();
+  readonly #housekeepingTimer: NodeJS.Timeout;
+  #tickTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: {
+    settings: WebRtcOutOptions;
+    port: WebRtcPort;
+    clock: Clock;
+    log: Log;
+    metrics: Metrics;
+    /** Plain Node when left out. */
+    sender?: MediaSender;
+  }) {
+    this.#settings = options.settings;
+    this.#port = options.port;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#metrics = new OutMetrics(options.metrics);
+    this.#sender = options.sender ?? new NodeMediaSender();
+    this.#housekeepingTimer = setInterval(() => this.#keepHouse(), HOUSEKEEPING_EVERY_MS);
+    this.#housekeepingTimer.unref();
+    options.metrics.observedGauge('webrtc_sessions_open', 'WHEP sessions', () => this.#sessions.size);
+  }
+
+  get sessionCount(): number {
+    return this.#sessions.size;
+  }
+
+  get settings(): WebRtcOutOptions {
+    return this.#settings;
+  }
+
+  get port(): WebRtcPort {
+    return this.#port;
+  }
+
+  /** By the id in the session's URL. */
+  find(id: string): ViewerSession | undefined {
+    return this.#sessions.get(id);
+  }
+
+  /** By the secret of the `Link` header. */
+  findBySecret(secret: string): ViewerSession | undefined {
+    return this.#sessionsBySecret.get(secret);
+  }
+
+  /** WHEP viewers of this broadcast whose media can flow. */
+  viewerCount(broadcast: Broadcast): number {
+    return (this.#outputs.get(broadcast)?.sessions ?? []).filter(({ isConnected }) => isConnected).length;
+  }
+
+  /** What a viewer may ask for by name: the rungs that can be played now, largest first. */
+  rungsOf(broadcast: Broadcast): readonly string[] {
+    return [...broadcast.renditions.values()].filter((one) => isRungId(one.id) && isPlayable(one)).map(({ id }) => id);
+  }
+
+  /** Whether the broadcast has video that browsers can play over WebRTC now. */
+  hasPlayableVideo(broadcast: Broadcast): boolean {
+    return selectVideo(broadcast.renditions) !== undefined;
+  }
+
+  /**
+   * Opens a session for this offer. Throws `ProtocolError`: `WHEP_NO_COMMON_CODEC`, `WHEP_OFFER_UNUSABLE`.
+   * The caller has checked names, rights and caps.
+   */
+  open(
+    broadcast: Broadcast,
+    { offer, remoteAddress, renditionId }: { offer: SdpOffer; remoteAddress: string; renditionId?: string | undefined },
+  ): OpenedSession {
+    checkTransport(offer);
+    const video = chooseFirst(offer, 'video', (media) => chooseH264(media, profileOf(broadcast)));
+    const audio = chooseFirst(offer, 'audio', chooseOpus);
+    if (video === undefined && audio === undefined) {
+      throw new ProtocolError(
+        'WHEP_NO_COMMON_CODEC',
+        'expected an offer to receive H264 with packetization-mode=1, or opus',
+      );
+    }
+    checkBundle(offer, [video, audio]);
+    const session = this.#createSession({ broadcast, offer, remoteAddress, renditionId, video, audio });
+    return { session, answerSdp: this.#answer(session, offer, { video, audio }) };
+  }
+
+  close(reason: string): void {
+    clearInterval(this.#housekeepingTimer);
+    clearInterval(this.#tickTimer);
+    for (const session of this.#sessions.values()) {
+      session.close(reason);
+    }
+    this.#metrics.flush();
+  }
+
+  #createSession(parts: {
+    broadcast: Broadcast;
+    offer: SdpOffer;
+    remoteAddress: string;
+    renditionId: string | undefined;
+    video: ChosenMedia | undefined;
+    audio: ChosenMedia | undefined;
+  }): ViewerSession {
+    const { broadcast, offer, video, audio } = parts;
+    const log = this.#log.child({ broadcast: broadcast.name, broadcastId: broadcast.id });
+    const session = new ViewerSession({
+      name: broadcast.name,
+      peer: this.#port.openPeer(offer.fingerprints),
+      remoteIce: offer.ice,
+      video,
+      audio,
+      clock: this.#clock,
+      sender: this.#sender,
+      metrics: this.#metrics,
+      log,
+      settings: this.#settings,
+      wallMsAt: (mediaMs) => broadcast.timeline.wallMsAt(mediaMs),
+      onCatchingUp: () => this.#startTicking(),
+      onClosed: (closed) => this.#forget(closed, broadcast),
+    });
+    this.#sessions.set(session.id, session);
+    this.#sessionsBySecret.set(session.secret, session);
+    log.info('webrtc.session.opened', { remoteAddress: parts.remoteAddress });
+    this.#outputOf(broadcast).add(session, parts.renditionId);
+    return session;
+  }
+
+  #answer(
+    session: ViewerSession,
+    offer: SdpOffer,
+    chosen: { video: ChosenMedia | undefined; audio: ChosenMedia | undefined },
+  ): string {
+    const { videoSsrc, audioSsrc, cname } = session;
+    const media = new Map<string, AnsweredMedia>();
+    if (chosen.video !== undefined && videoSsrc !== undefined) {
+      media.set(chosen.video.mid, { chosen: chosen.video, direction: 'sendonly', sending: { ...videoSsrc, cname } });
+    }
+    if (chosen.audio !== undefined && audioSsrc !== undefined) {
+      const sending = { ssrc: audioSsrc, rtxSsrc: undefined, cname };
+      media.set(chosen.audio.mid, { chosen: chosen.audio, direction: 'sendonly', sending });
+    }
+    return buildSdpAnswer({
+      offer,
+      media,
+      ice: session.peer.credentials,
+      fingerprint: this.#port.fingerprint,
+      endpoints: this.#port.endpoints,
+      hasTcp: this.#port.hasTcp,
+      streamId: `sluice-${session.name}`,
+      sessionId: String(Number.parseInt(session.id.slice(0, 12), 16)),
+    });
+  }
+
+  #outputOf(broadcast: Broadcast): BroadcastOutput {
+    const existing = this.#outputs.get(broadcast);
+    if (existing !== undefined) {
+      return existing;
+    }
+    const output = new BroadcastOutput({
+      broadcast,
+      clock: this.#clock,
+      metrics: this.#metrics,
+      onEmpty: () => this.#outputs.delete(broadcast),
+    });
+    this.#outputs.set(broadcast, output);
+    return output;
+  }
+
+  #forget(session: ViewerSession, broadcast: Broadcast): void {
+    this.#sessions.delete(session.id);
+    this.#sessionsBySecret.delete(session.secret);
+    this.#outputs.get(broadcast)?.remove(session);
+  }
+
+  #startTicking(): void {
+    this.#tickTimer ??= setInterval(() => this.#tick(), TICK_EVERY_MS);
+  }
+
+  #tick(): void {
+    let isNeeded = false;
+    for (const session of this.#sessions.values()) {
+      if (session.isCatchingUp) {
+        session.tick();
+        isNeeded ||= session.isCatchingUp;
+      }
+    }
+    if (!isNeeded) {
+      clearInterval(this.#tickTimer);
+      this.#tickTimer = undefined;
+    }
+  }
+
+  #keepHouse(): void {
+    for (const session of this.#sessions.values()) {
+      session.reportIfDue();
+    }
+    this.#metrics.flush();
+  }
+}
+
+const RECEIVING: ReadonlySet<string> = new Set(['recvonly', 'sendrecv']);
+
+/** The first section of this kind that wants to receive and that we can serve. */
+const chooseFirst = (
+  offer: SdpOffer,
+  kind: string,
+  choose: (media: SdpMedia) => ChosenMedia | undefined,
+): ChosenMedia | undefined =>
+  offer.media
+    .filter((media) => media.kind === kind && RECEIVING.has(media.direction) && media.hasRtcpMux)
+    .map(choose)
+    .find((chosen) => chosen !== undefined);
+
+const checkTransport = (offer: SdpOffer): void => {
+  const wanted = offer.media.filter(({ kind }) => kind === 'audio' || kind === 'video');
+  if (!wanted.some(({ direction }) => RECEIVING.has(direction))) {
+    throw new ProtocolError('WHEP_OFFER_UNUSABLE', 'expected a media section that is recvonly or sendrecv');
+  }
+  if (!wanted.some(({ hasRtcpMux }) => hasRtcpMux)) {
+    throw new ProtocolError('WHEP_OFFER_UNUSABLE', 'expected a=rtcp-mux');
+  }
+  if (offer.setup === 'passive') {
+    throw new ProtocolError('WHEP_OFFER_UNUSABLE', 'expected a=setup:actpass or active; this server is passive');
+  }
+};
+
+const checkBundle = (offer: SdpOffer, chosen: readonly (ChosenMedia | undefined)[]): void => {
+  const mids = chosen.filter((media) => media !== undefined).map((media) => media?.mid ?? '');
+  if (mids.length > 1 && !mids.every((mid) => offer.bundleMids.has(mid))) {
+    throw new ProtocolError('WHEP_OFFER_UNUSABLE', 'expected a=group:BUNDLE with all media sections (max-bundle)');
+  }
+};
+
+const profileOf = (broadcast: Broadcast): number | undefined => {
+  const source = selectVideo(broadcast.renditions) ?? broadcast.renditions.get(SOURCE_VIDEO_ID);
+  const track: Track | undefined = source?.track;
+  if (track?.kind !== 'video' || track.codec !== 'h264') {
+    return undefined;
+  }
+  try {
+    return parseAvcConfig(track.decoderConfig).profileIdc;
+  } catch (error) {
+    if (error instanceof ProtocolError) {
+      return undefined;
+    }
+    throw error;
+  }
+};

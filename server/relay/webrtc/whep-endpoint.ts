@@ -1,0 +1,323 @@
+/**
+ * WHEP (draft-ietf-wish-whep-03) over `base/http-exchange.ts`: `/whep/NAME` and `/whep/NAME/SESSION`. Rows W1–W14, W16–W20 and
+ * W23 of CONFORMANCE part 2.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../../base/clock.ts';
+import { ProtocolError } from '../../base/errors.ts';
+import type { HttpAnswer, HttpEndpoint, HttpRequest } from '../../base/http-exchange.ts';
+import { refuse } from '../../base/http-exchange.ts';
+import { buildSdpFragment, parseSdpFragment } from '../../webrtc-transport/sdp-fragment.ts';
+import { SDP_MAX_BYTES, parseSdpOffer } from '../../webrtc-transport/sdp-offer.ts';
+import type { Broadcast } from '../broadcast.ts';
+import { AddressLimiter, JoinLimiter } from './join-limiter.ts';
+import type { IceServer } from './options.ts';
+import type { ViewerSession } from './viewer-session.ts';
+import type { WebRtcOut } from './webrtc-out.ts';
+
+export type WhepEndpointOptions = {
+  readonly out: WebRtcOut;
+  readonly clock: Clock;
+  readonly findBroadcast: (name: string) => Broadcast | undefined;
+  /** Whether the bearer of this token (undefined: none was sent) may watch `name`. */
+  readonly authorise: (name: string, token: string | undefined, request: HttpRequest) => boolean | Promise<boolean>;
+  /** Why WebRTC cannot be served although the broadcast is live (ffmpeg missing), in words for the operator; undefined: it can, or soon will. */
+  readonly lacking: (broadcast: Broadcast) => string | undefined;
+};
+
+/** `?rendition=`: what everybody gets who does not ask. */
+const MAIN_RENDITION = 'main';
+const SDP_TYPE = 'application/sdp';
+const FRAGMENT_TYPE = 'application/trickle-ice-sdpfrag';
+const RETRY_AFTER_S = '2';
+const PATH = /^\/whep\/([A-Za-z0-9_-]{1,64})(?:\/([0-9a-f]{32}))?$/u;
+
+/** Browsers of any origin may play; what they must read of an answer is exposed. */
+const CORS: Readonly<Record<string, string>> = {
+  'access-control-allow-origin': '*',
+  'access-control-allow-methods': 'OPTIONS, GET, HEAD, POST, PATCH, DELETE',
+  'access-control-allow-headers': 'Authorization, Content-Type, If-Match',
+  'access-control-expose-headers': 'Location, Link, ETag, Retry-After, Accept-Post, Accept-Patch',
+  'access-control-max-age': '86400',
+};
+
+export const createWhepEndpoint = (options: WhepEndpointOptions): HttpEndpoint => {
+  const endpoint = new WhepEndpoint(options);
+  return async (request) => {
+    const answer = await endpoint.handle(request);
+    return { ...answer, headers: { 'cache-control': 'no-store', ...answer.headers, ...CORS } };
+  };
+};
+
+class WhepEndpoint {
+  readonly #options: WhepEndpointOptions;
+  readonly #joins: JoinLimiter;
+  readonly #addresses: AddressLimiter;
+  /** Of the ICE generation in force; ends with its session. */
+  readonly #etags = new WeakMap<ViewerSession, string>();
+
+  constructor(options: WhepEndpointOptions) {
+    const { joinsPerS, joinQueueMaxCount, requestsPerMinute } = options.out.settings;
+    this.#options = options;
+    this.#joins = new JoinLimiter({ joinsPerS, queueMaxCount: joinQueueMaxCount });
+    this.#addresses = new AddressLimiter(requestsPerMinute);
+  }
+
+  async handle(request: HttpRequest): Promise<HttpAnswer> {
+    const [, name, sessionId] = PATH.exec(request.path) ?? [];
+    if (name === undefined) {
+      return refuse(404, 'WHEP_NOT_FOUND', 'expected /whep/NAME or /whep/NAME/SESSION');
+    }
+    return sessionId === undefined ? this.#onEndpoint(request, name) : this.#onSession(request, name, sessionId);
+  }
+
+  async #onEndpoint(request: HttpRequest, name: string): Promise<HttpAnswer> {
+    switch (request.method) {
+      case 'POST':
+        return this.#post(request, name);
+      case 'OPTIONS':
+        return { status: 200, headers: { 'accept-post': SDP_TYPE } };
+      case 'GET':
+        return { status: 204, headers: {} };
+      case 'HEAD':
+        return { status: 200, headers: { 'content-type': SDP_TYPE } };
+      default:
+        return notAllowed('OPTIONS, GET, HEAD, POST');
+    }
+  }
+
+  async #onSession(request: HttpRequest, name: string, id: string): Promise<HttpAnswer> {
+    if (request.method === 'OPTIONS') {
+      return { status: 200, headers: { 'accept-patch': FRAGMENT_TYPE } };
+    }
+    if ((request.method === 'PATCH' || request.method === 'DELETE') && !this.#mayAsk(request)) {
+      return tooMany();
+    }
+    const found = this.#options.out.find(id);
+    const session = found?.name === name ? found : undefined;
+    if (session === undefined) {
+      return refuse(404, 'WHEP_SESSION_UNKNOWN', 'this session has ended or never was');
+    }
+    // Knowing the URL is the right to the session (128 random bits); a token is checked too where one is demanded.
+    if (request.method !== 'GET' && request.method !== 'HEAD' && !(await this.#isAllowed(request, name))) {
+      return unauthorised();
+    }
+    switch (request.method) {
+      case 'DELETE':
+        session.close('deleted_by_viewer');
+        return { status: 200, headers: {} };
+      case 'PATCH':
+        return this.#patch(request, session);
+      case 'GET':
+      case 'HEAD':
+        return { status: 204, headers: {} };
+      default:
+        return notAllowed('OPTIONS, GET, HEAD, PATCH, DELETE');
+    }
+  }
+
+  async #post(request: HttpRequest, name: string): Promise<HttpAnswer> {
+    if (!this.#mayAsk(request)) {
+      return tooMany();
+    }
+    if (typeOf(request) !== SDP_TYPE) {
+      return refuse(415, 'WHEP_TYPE_UNSUPPORTED', `expected Content-Type: ${SDP_TYPE}`);
+    }
+    if (request.body.byteLength > SDP_MAX_BYTES) {
+      return refuse(413, 'SDP_TOO_LARGE', `at most ${SDP_MAX_BYTES} bytes`);
+    }
+    if (!(await this.#isAllowed(request, name))) {
+      return unauthorised();
+    }
+    return this.#join(request, name);
+  }
+
+  async #join(request: HttpRequest, name: string): Promise<HttpAnswer> {
+    const refusal = this.#refusalFor(name);
+    if (refusal !== undefined) {
+      return refusal;
+    }
+    let offer;
+    try {
+      offer = parseSdpOffer(textOf(request));
+    } catch (error) {
+      return refusalOf(error);
+    }
+    const waitMs = this.#joins.reserve(this.#options.clock.nowMs());
+    if (waitMs === undefined) {
+      return overloaded('too many viewers join at this moment');
+    }
+    await turn(waitMs, request.signal);
+    // While it waited the broadcast may have ended, or the viewer left.
+    const broadcast = this.#options.findBroadcast(name);
+    const refusalNow = this.#refusalFor(name);
+    if (refusalNow !== undefined || broadcast === undefined || request.signal.aborted) {
+      return refusalNow ?? absent(name);
+    }
+    const renditionId = request.query.get('rendition') ?? undefined;
+    const rungs = this.#options.out.rungsOf(broadcast);
+    if (renditionId !== undefined && renditionId !== MAIN_RENDITION && !rungs.includes(renditionId)) {
+      const expected = [MAIN_RENDITION, ...rungs].join(', ');
+      return refuse(
+        404,
+        'WHEP_RENDITION_UNKNOWN',
+        `${name} has no ${renditionId.slice(0, 20)} now, expected one of ${expected}`,
+      );
+    }
+    try {
+      const { remoteAddress } = request;
+      const { session, answerSdp } = this.#options.out.open(broadcast, { offer, remoteAddress, renditionId });
+      return this.#created(session, answerSdp);
+    } catch (error) {
+      return refusalOf(error);
+    }
+  }
+
+  #refusalFor(name: string): HttpAnswer | undefined {
+    const { out, findBroadcast, lacking } = this.#options;
+    const broadcast = findBroadcast(name);
+    if (broadcast === undefined || broadcast.state === 'ended') {
+      return absent(name);
+    }
+    const lack = out.hasPlayableVideo(broadcast) ? undefined : lacking(broadcast);
+    if (lack !== undefined) {
+      return refuse(503, 'WHEP_NO_SAFE_RENDITION', lack, { 'retry-after': '10' });
+    }
+    return out.sessionCount >= out.settings.sessionMaxCount
+      ? overloaded(`${out.settings.sessionMaxCount} viewers watch, the most this server takes`)
+      : undefined;
+  }
+
+  #created(session: ViewerSession, answerSdp: string): HttpAnswer {
+    const links = [
+      `</ws/${session.name}?session=${session.secret}>; rel="urn:sluice:socket"`,
+      ...this.#options.out.settings.iceServers.map(iceServerLink),
+    ];
+    return {
+      status: 201,
+      headers: {
+        'content-type': SDP_TYPE,
+        location: `/whep/${session.name}/${session.id}`,
+        etag: this.#renewEtag(session),
+        'accept-patch': FRAGMENT_TYPE,
+        link: links.join(', '),
+      },
+      body: answerSdp,
+    };
+  }
+
+  #patch(request: HttpRequest, session: ViewerSession): HttpAnswer {
+    const type = typeOf(request);
+    if (type === SDP_TYPE) {
+      return refuse(422, 'WHEP_PATCH_UNSUPPORTED', 'this server makes no counter-offers');
+    }
+    if (type !== FRAGMENT_TYPE) {
+      return refuse(415, 'WHEP_TYPE_UNSUPPORTED', `expected Content-Type: ${FRAGMENT_TYPE}`, {
+        'accept-patch': FRAGMENT_TYPE,
+      });
+    }
+    const ifMatch = request.headers['if-match']?.trim();
+    if (ifMatch === undefined || ifMatch === '') {
+      return refuse(428, 'WHEP_IF_MATCH_REQUIRED', 'expected If-Match: the ETag for candidates, * for an ICE restart');
+    }
+    const isAny = ifMatch === '*';
+    if (!isAny && !ifMatch.split(',').some((tag) => tag.trim() === this.#etags.get(session))) {
+      return refuse(412, 'WHEP_ETAG_MISMATCH', 'this ICE session is over; restart it with If-Match: *');
+    }
+    try {
+      return this.#trickleOrRestart(session, parseSdpFragment(textOf(request)), isAny);
+    } catch (error) {
+      return refusalOf(error);
+    }
+  }
+
+  /** A lite agent needs no candidates of its peer: trickling is a courtesy. Other credentials than the last mean a restart. */
+  #trickleOrRestart(session: ViewerSession, ice: { ufrag: string; password: string }, isAny: boolean): HttpAnswer {
+    if (ice.ufrag === session.remoteIce.ufrag && ice.password === session.remoteIce.password) {
+      return { status: 204, headers: {} };
+    }
+    if (!isAny) {
+      return refuse(422, 'WHEP_PATCH_UNSUPPORTED', 'an ICE restart must carry If-Match: *');
+    }
+    const { port } = this.#options.out;
+    session.remoteIce = ice;
+    port.restartIce(session.peer);
+    const { endpoints, hasTcp } = port;
+    return {
+      status: 200,
+      headers: { 'content-type': FRAGMENT_TYPE, etag: this.#renewEtag(session) },
+      body: buildSdpFragment({ ice: session.peer.credentials, mid: session.mid, endpoints, hasTcp }),
+    };
+  }
+
+  #renewEtag(session: ViewerSession): string {
+    const etag = `"${randomBytes(12).toString('hex')}"`;
+    this.#etags.set(session, etag);
+    return etag;
+  }
+
+  async #isAllowed(request: HttpRequest, name: string): Promise<boolean> {
+    const token = /^Bearer +([A-Za-z0-9._~+/=-]{1,4096})$/iu.exec(request.headers['authorization']?.trim() ?? '')?.[1];
+    return this.#options.authorise(name, token, request);
+  }
+
+  #mayAsk(request: HttpRequest): boolean {
+    return this.#addresses.take(request.remoteAddress, this.#options.clock.nowMs());
+  }
+}
+
+const typeOf = (request: HttpRequest): string =>
+  (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+
+const textOf = (request: HttpRequest): string => Buffer.from(request.body).toString('utf8');
+
+/** The peer's mistakes become 4xx; anything else is ours and goes on up. */
+const refusalOf = (error: unknown): HttpAnswer => {
+  if (!(error instanceof ProtocolError)) {
+    throw error;
+  }
+  const status = error.code === 'SDP_TOO_LARGE' ? 413 : error.code === 'WHEP_NO_COMMON_CODEC' ? 406 : 400;
+  return refuse(status, error.code, error.detail);
+};
+
+const notAllowed = (allow: string): HttpAnswer =>
+  refuse(405, 'WHEP_METHOD_NOT_ALLOWED', `expected one of ${allow}`, { allow });
+
+const absent = (name: string): HttpAnswer =>
+  refuse(404, 'WHEP_NOT_LIVE', `nobody publishes ${name} now; ask again`, { 'retry-after': RETRY_AFTER_S });
+
+const overloaded = (detail: string): HttpAnswer =>
+  refuse(503, 'WHEP_OVERLOADED', detail, { 'retry-after': RETRY_AFTER_S });
+
+const tooMany = (): HttpAnswer =>
+  refuse(429, 'WHEP_TOO_MANY_REQUESTS', 'too many requests from this address', { 'retry-after': RETRY_AFTER_S });
+
+const unauthorised = (): HttpAnswer =>
+  refuse(401, 'WHEP_UNAUTHORISED', 'expected Authorization: Bearer with a token for this broadcast', {
+    'www-authenticate': 'Bearer',
+  });
+
+const quoted = (value: string): string => `"${value.replaceAll(/["\\\r\n]/gu, '')}"`;
+
+const iceServerLink = ({ url, username, credential }: IceServer): string =>
+  [
+    `<${url}>; rel="ice-server"`,
+    ...(username === undefined ? [] : [`username=${quoted(username)}`]),
+    ...(credential === undefined ? [] : [`credential=${quoted(credential)}`, 'credential-type="password"']),
+  ].join('; ');
+
+/** Waits for one's turn, or until the viewer went away. */
+const turn = async (waitMs: number, signal: AbortSignal): Promise<void> => {
+  if (waitMs <= 0 || signal.aborted) {
+    return;
+  }
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, waitMs);
+    signal.addEventListener('abort', done, { once: true });
+  });
+};

@@ -1,0 +1,31 @@
+/** Joins a viewer's WebSocket to its WebRTC session, and counts what players report. Reports are only counted: nothing is steered by them yet. */
+import type { SessionsView } from './api/views.ts';
+import type { Metrics } from './observability/metrics.ts';
+import { LATENCY_BUCKETS_S } from './observability/metrics.ts';
+import type { WebRtcOut } from './relay/webrtc/webrtc-out.ts';
+
+export const createSessionsView = (webRtc: WebRtcOut, metrics: Metrics): SessionsView => {
+  const latency = metrics.histogram('viewer_reported_latency_seconds', 'Latency as players measure it', {
+    buckets: [...LATENCY_BUCKETS_S, 5, 10],
+  });
+  const stalls = metrics.counter('viewer_reported_stall_seconds_total', 'Stalled time as players report it');
+  return {
+    findBySecret: (secret) => {
+      const session = webRtc.findBySecret(secret);
+      if (session === undefined) {
+        return undefined;
+      }
+      let stallMs = 0;
+      return {
+        listen: (onMessage) => session.listenMapping((mapping) => onMessage({ type: 'rtp-mapping', ...mapping })),
+        report: (report) => {
+          if (report.latencyMs !== null && report.latencyMs >= 0) {
+            latency.observe(report.latencyMs / 1000);
+          }
+          stalls.inc(Math.max(0, report.stallMs - stallMs) / 1000);
+          stallMs = Math.max(stallMs, report.stallMs);
+        },
+      };
+    },
+  };
+};

@@ -1,0 +1,259 @@
+/**
+ * One peer's transport on the shared port: ICE-lite credentials, the address or TCP connection it proved to own, DTLS, the
+ * keys, and its liveness. It ends once, with a reason. What travels over it (RTP, RTCP) is the owner's business.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../base/clock.ts';
+import { Closer } from '../base/closer.ts';
+import { ProtocolError } from '../base/errors.ts';
+import type { IceCredentials } from './sdp-offer.ts';
+import { SrtcpContext, SrtpProtector } from './srtp.ts';
+import type { StunMessage } from './stun.ts';
+import { hasValidIntegrity } from './stun.ts';
+import type { DtlsFingerprint, DtlsIdentity, SrtpKeys } from './werift-dtls.ts';
+import { DtlsHandshake } from './werift-dtls.ts';
+
+/** A way to the peer: a UDP address on the shared socket, or a TCP connection. */
+export type Path = {
+  /** Unique among live paths: `udp 1.2.3.4 5678`. */
+  readonly key: string;
+  readonly kind: 'udp' | 'tcp';
+  readonly address: string;
+  readonly port: number;
+  /** Hands bytes `start … end` of `bytes` to the kernel; false when it would not take them, or its queue is full. Never throws. */
+  send(bytes: Buffer, start: number, end: number): boolean;
+  /** True while what was sent before has not left yet: a reader too slow for its medium. */
+  readonly isCongested: boolean;
+  close(): void;
+};
+
+export type PeerListener = {
+  /** Keys are there and a path is: media may flow. Once. */
+  onConnected(): void;
+  /** A decrypted RTCP compound. A view that is valid during the call. */
+  onRtcp(compound: Buffer): void;
+  onClosed(reason: string): void;
+};
+
+export type PeerLimits = {
+  /** Without valid STUN or RTCP for this long, the peer is gone (RFC 7675 in spirit: a lite agent sends no checks of its own). */
+  readonly livenessMaxMs: number;
+  readonly connectMaxMs: number;
+};
+
+const PATH_MAX_COUNT = 8;
+
+export class PeerTransport {
+  readonly #clock: Clock;
+  readonly #limits: PeerLimits;
+  readonly #dtls: DtlsHandshake;
+  readonly #openedAtMs: number;
+  readonly #paths = new Map<string, Path>();
+  readonly #closer = new Closer();
+  readonly #onEnded: (peer: PeerTransport, pathKeys: readonly string[]) => void;
+  #listener: PeerListener | undefined;
+  #credentials: IceCredentials;
+  #credentialsBefore: IceCredentials | undefined;
+  #path: Path | undefined;
+  #lastHeardAtMs: number;
+  #connectedAtMs: number | undefined;
+  #protector: SrtpProtector | undefined;
+  #rtcpOut: SrtcpContext | undefined;
+  #rtcpIn: SrtcpContext | undefined;
+  #rejectedCount = 0;
+
+  constructor(options: {
+    clock: Clock;
+    limits: PeerLimits;
+    identity: DtlsIdentity;
+    remoteFingerprints: readonly DtlsFingerprint[];
+    /** Told at the end, before the owner, which paths no longer belong to it. */
+    onEnded: (peer: PeerTransport, pathKeys: readonly string[]) => void;
+  }) {
+    this.#clock = options.clock;
+    this.#onEnded = options.onEnded;
+    this.#limits = options.limits;
+    this.#openedAtMs = options.clock.nowMs();
+    this.#lastHeardAtMs = this.#openedAtMs;
+    this.#credentials = newCredentials();
+    this.#dtls = new DtlsHandshake({
+      identity: options.identity,
+      remoteFingerprints: options.remoteFingerprints,
+      listener: {
+        onOutgoing: (datagram) => this.#path?.send(datagram, 0, datagram.byteLength),
+        onKeys: (keys) => this.#takeKeys(keys),
+        onEnd: (reason) => this.close(reason),
+      },
+    });
+  }
+
+  /** Who is told; set once by the owner, before the answer leaves. */
+  listen(listener: PeerListener): void {
+    this.#listener = listener;
+  }
+
+  get credentials(): IceCredentials {
+    return this.#credentials;
+  }
+
+  /** Fragments under which STUN may ask for this peer: those before a restart stay valid until the new ones are used. */
+  get ufrags(): readonly string[] {
+    return this.#credentialsBefore === undefined
+      ? [this.#credentials.ufrag]
+      : [this.#credentials.ufrag, this.#credentialsBefore.ufrag];
+  }
+
+  get isConnected(): boolean {
+    return this.#connectedAtMs !== undefined && !this.#closer.isClosed;
+  }
+
+  get isClosed(): boolean {
+    return this.#closer.isClosed;
+  }
+
+  /** The path in use: the one the peer nominated last. */
+  get path(): Path | undefined {
+    return this.#path;
+  }
+
+  /** Encrypts outgoing RTP; undefined until connected. */
+  get protector(): SrtpProtector | undefined {
+    return this.#protector;
+  }
+
+  /** Datagrams that failed authentication or made no sense. */
+  get rejectedCount(): number {
+    return this.#rejectedCount;
+  }
+
+  /** New credentials for an ICE restart; media goes on over the old path meanwhile. */
+  restartIce(): IceCredentials {
+    this.#credentialsBefore = this.#credentials;
+    this.#credentials = newCredentials();
+    return this.#credentials;
+  }
+
+  /** The password that signs the answer, when the request is signed with it too; undefined when it is a stranger's. */
+  acceptStun(message: StunMessage, ufrag: string): string | undefined {
+    const known = [this.#credentials, this.#credentialsBefore].find((credentials) => credentials?.ufrag === ufrag);
+    if (known === undefined || !hasValidIntegrity(message, known.password)) {
+      this.#rejectedCount += 1;
+      return undefined;
+    }
+    return known.password;
+  }
+
+  /** A path over which the peer proved that it knows the password. Returns the key of a path that had to make room. */
+  bindPath(path: Path, isNominated: boolean): string | undefined {
+    this.#lastHeardAtMs = this.#clock.nowMs();
+    const isNew = !this.#paths.has(path.key);
+    const bound = this.#paths.get(path.key) ?? path;
+    this.#paths.delete(path.key);
+    this.#paths.set(path.key, bound);
+    if (this.#path === undefined || isNominated) {
+      this.#path = bound;
+    }
+    this.#connectIfReady();
+    return isNew && this.#paths.size > PATH_MAX_COUNT ? this.#dropOldestPath() : undefined;
+  }
+
+  /** A TCP connection ended. */
+  losePath(key: string): void {
+    this.#paths.delete(key);
+    if (this.#path?.key === key) {
+      this.#path = [...this.#paths.values()].at(-1);
+    }
+  }
+
+  onDtls(datagram: Buffer): void {
+    this.#dtls.onDatagram(datagram);
+  }
+
+  /** RTCP, as RFC 5761 4 tells it from RTP. RTP is not expected from a viewer and is dropped. */
+  onMedia(datagram: Buffer): void {
+    const type = datagram[1] ?? 0;
+    if (this.#rtcpIn === undefined || type < 192 || type > 223) {
+      this.#rejectedCount += 1;
+      return;
+    }
+    let compound: Buffer;
+    try {
+      compound = this.#rtcpIn.unprotect(datagram);
+    } catch (error) {
+      this.#reject(error);
+      return;
+    }
+    this.#lastHeardAtMs = this.#clock.nowMs();
+    this.#listener?.onRtcp(compound);
+  }
+
+  /** Encrypts and sends a compound RTCP packet; nothing happens before the keys are there. */
+  sendRtcp(compound: Buffer): void {
+    if (this.#rtcpOut !== undefined && this.#path !== undefined) {
+      const datagram = this.#rtcpOut.protect(compound);
+      this.#path.send(datagram, 0, datagram.byteLength);
+    }
+  }
+
+  /** To be called about once a second. */
+  checkLiveness(): void {
+    const nowMs = this.#clock.nowMs();
+    if (this.#connectedAtMs === undefined && nowMs - this.#openedAtMs > this.#limits.connectMaxMs) {
+      this.close('connect_timeout');
+    } else if (this.#connectedAtMs !== undefined && nowMs - this.#lastHeardAtMs > this.#limits.livenessMaxMs) {
+      this.close('consent_lost');
+    }
+  }
+
+  /** May be called twice. The listener is told while RTCP can still be sent. */
+  close(reason: string): void {
+    if (!this.#closer.close(reason)) {
+      return;
+    }
+    this.#dtls.close();
+    this.#onEnded(this, [...this.#paths.keys()]);
+    this.#listener?.onClosed(reason);
+    for (const path of this.#paths.values()) {
+      path.close();
+    }
+    this.#paths.clear();
+    this.#path = undefined;
+  }
+
+  #takeKeys(keys: SrtpKeys): void {
+    const local = { profile: keys.profile, key: keys.localKey, salt: keys.localSalt };
+    this.#protector = new SrtpProtector(local);
+    this.#rtcpOut = new SrtcpContext(local);
+    this.#rtcpIn = new SrtcpContext({ profile: keys.profile, key: keys.remoteKey, salt: keys.remoteSalt });
+    this.#connectIfReady();
+  }
+
+  #connectIfReady(): void {
+    if (this.#connectedAtMs === undefined && this.#protector !== undefined && this.#path !== undefined) {
+      this.#connectedAtMs = this.#clock.nowMs();
+      this.#listener?.onConnected();
+    }
+  }
+
+  #dropOldestPath(): string | undefined {
+    const oldest = [...this.#paths.values()].find((path) => path !== this.#path);
+    if (oldest !== undefined) {
+      this.#paths.delete(oldest.key);
+      oldest.close();
+    }
+    return oldest?.key;
+  }
+
+  #reject(error: unknown): void {
+    if (!(error instanceof ProtocolError)) {
+      throw error;
+    }
+    this.#rejectedCount += 1;
+  }
+}
+
+/** 96 and 192 random bits, in characters that ICE allows. */
+const newCredentials = (): IceCredentials => ({
+  ufrag: randomBytes(12).toString('hex'),
+  password: randomBytes(24).toString('hex'),
+});

@@ -1,0 +1,56 @@
+/**
+ * Runs benchmarks and prints their table: `node test/bench/main.ts [NAME…]`, all without names. Ends with 1 when a number was not
+ * reached. Other benches join by exporting a `Bench` and standing in this list.
+ */
+import { cpus } from 'node:os';
+import { closeBrowser } from '../support/browser.ts';
+import { hlsBesideNginxBench } from './hls-beside-nginx.ts';
+import { hlsBlockedBench } from './hls-blocked.ts';
+import { idleCpuBench } from './idle-cpu.ts';
+import { joinBench } from './join.ts';
+import { latencyBench } from './latency.ts';
+import { mediaPlaneBench } from './media-plane.ts';
+import { memoryBench } from './memory.ts';
+import { pinnedLoadBench } from './pinned-load.ts';
+import { recorderBench } from './recorder.ts';
+import { replayOpenBench } from './replay-open.ts';
+import { isReached, toMarkdown, type Bench, type BenchRow } from './row.ts';
+
+const BENCHES: readonly Bench[] = [
+  latencyBench,
+  joinBench,
+  mediaPlaneBench,
+  pinnedLoadBench,
+  hlsBlockedBench,
+  hlsBesideNginxBench,
+  recorderBench,
+  replayOpenBench,
+  memoryBench,
+  idleCpuBench,
+];
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => BENCHES.every((bench) => bench.name !== name));
+if (unknown.length > 0) {
+  throw new TypeError(`no bench "${unknown.join(', ')}"; there are ${BENCHES.map((bench) => bench.name).join(', ')}`);
+}
+
+const rows: BenchRow[] = [];
+let failureCount = 0;
+try {
+  for (const bench of BENCHES.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
+    console.error(`… ${bench.name}`);
+    try {
+      rows.push(...(await bench.run()));
+    } catch (error) {
+      failureCount += 1;
+      console.error(`${bench.name} failed:`, error);
+    }
+  }
+} finally {
+  await closeBrowser();
+}
+const machine = `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown CPU'}, Node ${process.version}`;
+console.log(`\n${new Date().toISOString().slice(0, 10)}, ${machine}\n\n${toMarkdown(rows)}`);
+// Some parts under test (werift) keep timers of their own; what was measured is on the screen by now.
+process.exit(failureCount > 0 || !rows.every(isReached) ? 1 : 0);

@@ -1,0 +1,28 @@
+/** What a benchmark gives: rows for one table. */
+export type BenchRow = {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  /** The number to reach; a row without one is there for comparison. */
+  readonly target?: { readonly max: number };
+  /** How it was come by: counts, conditions. */
+  readonly note?: string;
+};
+
+export type Bench = { readonly name: string; run(): Promise<readonly BenchRow[]> };
+
+export const isReached = (row: BenchRow): boolean => row.target === undefined || row.value <= row.target.max;
+
+const format = (value: number): string => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3));
+
+export const toMarkdown = (rows: readonly BenchRow[]): string =>
+  [
+    '| what | measured | to reach | |',
+    '|---|---|---|---|',
+    ...rows.map((row) => {
+      const target = row.target === undefined ? '' : `≤ ${row.target.max} ${row.unit}`;
+      const verdict = row.target === undefined ? '' : isReached(row) ? 'yes' : '**no**';
+      const note = row.note === undefined ? '' : ` (${row.note})`;
+      return `| ${row.name}${note} | ${format(row.value)} ${row.unit} | ${target} | ${verdict} |`;
+    }),
+  ].join('\n');

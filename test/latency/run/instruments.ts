@@ -1,0 +1,26 @@
+/** The lab's real parts, as a run wants them: ffmpeg, the link's process, Chromium, servers. */
+import path from 'node:path';
+import { startLink } from '../link/emulated-link.ts';
+import { Publisher } from '../source/publisher.ts';
+import { measureViewer } from '../viewer/measure.ts';
+import type { LabSource } from './lab-config.ts';
+import { startLabServer } from './lab-server.ts';
+import type { Instruments } from './one-run.ts';
+import { untilPlayable } from './play-ready.ts';
+
+export type Folders = {
+  /** Of lab.yaml: relative paths in it start here. */
+  readonly here: string;
+  readonly tracesDir: string | undefined;
+};
+
+export const realInstruments = ({ here, tracesDir }: Folders): Instruments => ({
+  startServer: (server) => startLabServer(server, here),
+  startPublisher: (source, url) => Publisher.start({ ...publisherOptions(source, here), url }),
+  untilPlayable,
+  startLink: (scenario, seed) => startLink(scenario, { seed, ...(tracesDir === undefined ? {} : { tracesDir }) }),
+  measureViewer,
+});
+
+const publisherOptions = ({ clip, ...source }: LabSource, here: string): LabSource =>
+  clip === undefined ? source : { ...source, clip: path.resolve(here, clip) };

@@ -1,0 +1,142 @@
+/** The HTTP doors by themselves, on loopback: an echo and a broken endpoint, one broadcast, one viewer session, all told by the test. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { BroadcastSummary, ServerMessage } from '../../server/api/contract/socket.ts';
+import type { HttpServerParts } from '../../server/api/http-server.ts';
+import { DEFAULT_HTTP_SERVER_OPTIONS, DEFAULT_TLS_OPTIONS, HttpServer } from '../../server/api/http-server.ts';
+import { DEFAULT_SOCKET_OPTIONS } from '../../server/api/routes/socket.ts';
+import { systemClock } from '../../server/base/clock.ts';
+import type { HttpRequest } from '../../server/base/http-exchange.ts';
+import { silentLog } from '../../server/observability/log.ts';
+import { Metrics } from '../../server/observability/metrics.ts';
+import { MemoryRecordings, replaysViewOf } from './memory-recordings.ts';
+
+export const SUMMARY: BroadcastSummary = {
+  name: 'demo',
+  id: '0123',
+  state: 'live',
+  startedAtWallMs: 1,
+  viewerCount: 3,
+  video: null,
+  audio: null,
+  bitrateBps: 0,
+  findings: [],
+};
+
+export type ApiFixture = {
+  readonly url: string;
+  /** Empty without a TLS door. */
+  readonly tlsUrl: string;
+  readonly server: HttpServer;
+  readonly metrics: Metrics;
+  readonly folder: string;
+  readonly requests: HttpRequest[];
+  readonly ended: string[];
+  readonly reports: unknown[];
+  readonly tell: () => void;
+  isReady: boolean;
+  summary: BroadcastSummary;
+  toViewer: (message: ServerMessage) => void;
+};
+
+export const ADMIN = { headers: { authorization: 'Bearer admin-key' } };
+
+/** Runs with the doors open, then closes them. `change` replaces parts; it is told the temporary folder. */
+export const withApiServer = async (
+  run: (fixture: ApiFixture) => Promise<void>,
+  change: (folder: string) => Partial<HttpServerParts> = () => ({}),
+): Promise<void> => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-api-'));
+  writeFileSync(join(folder, 'index.html'), '<title>live</title>');
+  writeFileSync(join(folder, 'watch.html'), '<title>watch</title>');
+  const fixture = { folder, url: '', tlsUrl: '', isReady: true, summary: SUMMARY, toViewer: () => undefined };
+  const told = { requests: [], ended: [], reports: [], metrics: new Metrics({ collectDefaults: false }) };
+  const watchers = new Set<() => void>();
+  const tell = (): void => watchers.forEach((onChange) => onChange());
+  const whole = Object.assign(fixture, told, { tell }) as unknown as ApiFixture;
+  const server = new HttpServer({ ...partsFor(whole, watchers), ...change(folder) });
+  const { http, https } = await server.listen();
+  Object.assign(whole, {
+    server,
+    url: `http://127.0.0.1:${http}`,
+    tlsUrl: https === undefined ? '' : `https://127.0.0.1:${https}`,
+  });
+  try {
+    await run(whole);
+  } finally {
+    await server.close('test over');
+    rmSync(folder, { recursive: true });
+  }
+};
+
+export const TEST_HTTP_OPTIONS = {
+  ...DEFAULT_HTTP_SERVER_OPTIONS,
+  host: '127.0.0.1',
+  port: 0,
+  bodyMaxBytes: 1_000,
+};
+
+const partsFor = (fixture: ApiFixture, watchers: Set<() => void>): HttpServerParts => ({
+  settings: TEST_HTTP_OPTIONS,
+  tls: DEFAULT_TLS_OPTIONS,
+  dataDir: fixture.folder,
+  socketSettings: { ...DEFAULT_SOCKET_OPTIONS, messageRateMaxPerS: 5 },
+  endpoints: {
+    '/echo': async (request) => {
+      fixture.requests.push(request);
+      return { status: 201, headers: { 'content-type': 'application/x-echo', etag: '"e"' }, body: request.body };
+    },
+    '/broken': async () => {
+      throw new Error('secret detail');
+    },
+  },
+  broadcasts: {
+    list: () => [fixture.summary],
+    find: (name) => (name === 'demo' ? fixture.summary : undefined),
+    end: (name) => {
+      fixture.ended.push(name);
+      return name === 'demo';
+    },
+    watch: (_name, onChange) => {
+      watchers.add(onChange);
+      return () => watchers.delete(onChange);
+    },
+  },
+  keys: {
+    names: ['demo'],
+    renewPublishKey: () => 'fresh',
+    removePublishKey: (name) => name === 'demo',
+    isPublishKey: (name, key) => name === 'demo' && key === 'demo-key',
+  },
+  tokens: {
+    make: ({ audience, durationS }) => ({ token: 'v1.token', audience, expiresAtWallMs: 1_000 * (durationS ?? 7) }),
+    keyIds: ['k1'],
+    rotateKey: () => ({ id: 'k2', secret: 'made' }),
+    removeKey: (id) => id === 'k1',
+  },
+  replays: replaysViewOf(new MemoryRecordings([])),
+  sessions: {
+    findBySecret: (secret) =>
+      secret === 's3cret'
+        ? {
+            listen: (onMessage) => {
+              fixture.toViewer = onMessage;
+              return () => undefined;
+            },
+            report: (report) => fixture.reports.push(report),
+          }
+        : undefined,
+  },
+  hints: { hintsFor: () => ({ v: 1, targetLatencyMs: 1_100, fastRatio: 0.08, slowRatio: 0.05 }) },
+  health: { readiness: () => ({ isReady: fixture.isReady, problems: fixture.isReady ? [] : ['draining'] }) },
+  access: {
+    isAdmin: (bearer) => bearer === 'admin-key',
+    isLoopback: () => false,
+    mayWatch: (_name, token) => token !== 'bad',
+  },
+  playerFolder: fixture.folder,
+  clock: systemClock,
+  log: silentLog,
+  metrics: fixture.metrics,
+});

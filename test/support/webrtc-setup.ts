@@ -1,0 +1,93 @@
+/** A hub with one broadcast, the WebRTC port on a free number and the WHEP endpoint: what every test of WebRTC out starts from. */
+import { systemClock } from '../../server/base/clock.ts';
+import type { HttpAnswer, HttpEndpoint } from '../../server/base/http-exchange.ts';
+import type { PublisherFeed } from '../../server/media/stream-source.ts';
+import { silentLog } from '../../server/observability/log.ts';
+import { Metrics } from '../../server/observability/metrics.ts';
+import type { Broadcast } from '../../server/relay/broadcast.ts';
+import { Hub } from '../../server/relay/hub.ts';
+import type { WebRtcOutOptions } from '../../server/relay/webrtc/options.ts';
+import { WEBRTC_OUT_DEFAULTS } from '../../server/relay/webrtc/options.ts';
+import { WebRtcOut } from '../../server/relay/webrtc/webrtc-out.ts';
+import type { WhepEndpointOptions } from '../../server/relay/webrtc/whep-endpoint.ts';
+import { createWhepEndpoint } from '../../server/relay/webrtc/whep-endpoint.ts';
+import type { WebRtcPortOptions } from '../../server/webrtc-transport/webrtc-port.ts';
+import { WEBRTC_PORT_DEFAULTS, WebRtcPort } from '../../server/webrtc-transport/webrtc-port.ts';
+
+export type WebRtcSetup = {
+  readonly hub: Hub;
+  readonly broadcast: Broadcast;
+  readonly feed: PublisherFeed;
+  readonly port: WebRtcPort;
+  readonly out: WebRtcOut;
+  readonly metrics: Metrics;
+  readonly endpoint: HttpEndpoint;
+  /** Calls the endpoint as a client at 127.0.0.1 would. */
+  request(method: string, path: string, options?: RequestOptions): Promise<HttpAnswer>;
+  close(): void;
+};
+
+export type RequestOptions = {
+  readonly body?: string;
+  readonly headers?: Record<string, string>;
+  readonly remoteAddress?: string;
+};
+
+export const openWebRtcSetup = async (
+  options: {
+    port?: Partial<WebRtcPortOptions>;
+    out?: Partial<WebRtcOutOptions>;
+    whep?: Partial<WhepEndpointOptions>;
+  } = {},
+): Promise<WebRtcSetup> => {
+  const metrics = new Metrics({ collectDefaults: false });
+  const parts = { clock: systemClock, log: silentLog, metrics };
+  const hub = new Hub({
+    settings: {
+      gopCache: { cacheMaxBytes: 16_000_000, cacheMaxCount: 2_000 },
+      reconnectGraceMs: 30_000,
+      broadcastMaxCount: 4,
+    },
+    ...parts,
+  });
+  const outcome = hub.publish('demo', { keyed: true, remoteAddress: '127.0.0.1', close: () => undefined });
+  if (!outcome.ok) {
+    throw new Error(outcome.detail);
+  }
+  const portOptions = { ...WEBRTC_PORT_DEFAULTS, port: 0, announcedAddresses: ['127.0.0.1'], ...options.port };
+  const port = await WebRtcPort.open(portOptions, parts);
+  const settings = { ...WEBRTC_OUT_DEFAULTS, requestsPerMinute: 10_000, joinsPerS: 1_000, ...options.out };
+  const out = new WebRtcOut({ settings, port, ...parts });
+  const endpoint = createWhepEndpoint({
+    out,
+    clock: systemClock,
+    findBroadcast: (name) => hub.find(name),
+    authorise: () => true,
+    lacking: () => undefined,
+    ...options.whep,
+  });
+  return {
+    hub,
+    broadcast: outcome.broadcast,
+    feed: outcome.feed,
+    port,
+    out,
+    metrics,
+    endpoint,
+    request: async (method, path, { body = '', headers = {}, remoteAddress = '127.0.0.1' } = {}) =>
+      endpoint({
+        method,
+        path,
+        query: new URLSearchParams(),
+        headers,
+        body: Buffer.from(body),
+        remoteAddress,
+        signal: new AbortController().signal,
+      }),
+    close: () => {
+      hub.close('test_over');
+      out.close('test_over');
+      port.close('test_over');
+    },
+  };
+};

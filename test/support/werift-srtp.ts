@@ -1,0 +1,25 @@
+/** SRTP and SRTCP by werift, from the keys of a handshake: a second opinion on ours, and what opens packets for the load. */
+import { createRequire } from 'node:module';
+import type { SrtpKeys } from '../../server/webrtc-transport/werift-dtls.ts';
+
+/** Both throw on what is not authentic. */
+export type WeriftSession = { encrypt(bytes: Buffer): Buffer; decrypt(bytes: Buffer): Buffer };
+
+const werift = createRequire(import.meta.url)('werift') as {
+  SrtpSession: new (config: object) => WeriftSession;
+  SrtcpSession: new (config: object) => WeriftSession;
+};
+
+export const openSrtp = (keys: SrtpKeys): WeriftSession => new werift.SrtpSession(configOf(keys));
+
+export const openSrtcp = (keys: SrtpKeys): WeriftSession => new werift.SrtcpSession(configOf(keys));
+
+const configOf = (keys: SrtpKeys): object => ({
+  profile: keys.profile,
+  keys: {
+    localMasterKey: keys.localKey,
+    localMasterSalt: keys.localSalt,
+    remoteMasterKey: keys.remoteKey,
+    remoteMasterSalt: keys.remoteSalt,
+  },
+});

@@ -1,0 +1,315 @@
+// The HTTP door over real sockets: refusals, guards, endpoints, WebSockets.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import test from 'node:test';
+import { WebSocket } from 'ws';
+import type { ServerMessage } from '../../../server/api/contract/socket.ts';
+import { ADMIN, SUMMARY, TEST_HTTP_OPTIONS, withApiServer } from '../../support/api-server.ts';
+
+test('health and readiness', async () => {
+  await withApiServer(async (fixture) => {
+    assert.equal((await fetch(`${fixture.url}/healthz`)).status, 200);
+    assert.equal((await fetch(`${fixture.url}/readyz`)).status, 200);
+    fixture.isReady = false;
+    const draining = await fetch(`${fixture.url}/readyz`);
+    assert.equal(draining.status, 503);
+    assert.deepEqual(await draining.json(), { status: 'not ready', problems: ['draining'] });
+  });
+});
+
+test('metrics, keys and ending a broadcast need the admin key', async () => {
+  await withApiServer(async ({ url, ended }) => {
+    assert.equal((await fetch(`${url}/metrics`)).status, 401);
+    assert.equal((await fetch(`${url}/metrics`, ADMIN)).status, 200);
+    assert.equal((await fetch(`${url}/api/keys`)).status, 401);
+    assert.equal((await fetch(`${url}/api/keys/other`, { method: 'POST' })).status, 401);
+    const made = await fetch(`${url}/api/keys/other`, { method: 'POST', ...ADMIN });
+    assert.deepEqual(await made.json(), { name: 'other', streamKey: 'other?key=fresh' });
+    assert.equal((await fetch(`${url}/api/broadcasts/demo`, { method: 'DELETE' })).status, 401);
+    assert.deepEqual(ended, []);
+    assert.equal((await fetch(`${url}/api/broadcasts/demo`, { method: 'DELETE', ...ADMIN })).status, 204);
+    assert.deepEqual(ended, ['demo']);
+  });
+});
+
+test('wrong names are refused with what was expected', async () => {
+  await withApiServer(async ({ url }) => {
+    const wrong = await fetch(`${url}/api/broadcasts/${encodeURIComponent('../x')}`);
+    assert.equal(wrong.status, 400);
+    assert.match(JSON.stringify(await wrong.json()), /REQUEST_INVALID.*pattern/);
+    const absent = await fetch(`${url}/api/broadcasts/nobody`);
+    assert.equal(absent.status, 404);
+    assert.match(JSON.stringify(await absent.json()), /BROADCAST_ABSENT/);
+    assert.match(JSON.stringify(await (await fetch(`${url}/nothing/here`)).json()), /NOT_FOUND/);
+  });
+});
+
+test('the OpenAPI document names every route of the API', async () => {
+  await withApiServer(async ({ url }) => {
+    const document = (await (await fetch(`${url}/api/openapi.json`)).json()) as { paths: Record<string, unknown> };
+    assert.deepEqual(Object.keys(document.paths).toSorted(), [
+      '/api/broadcasts',
+      '/api/broadcasts/{name}',
+      '/api/hints/{name}',
+      '/api/keys',
+      '/api/keys/{name}',
+      '/api/replays',
+      '/api/replays/{id}',
+      '/api/tokens',
+      '/api/tokens/keys',
+      '/api/tokens/keys/{id}',
+      '/healthz',
+      '/metrics',
+      '/readyz',
+    ]);
+  });
+});
+
+test('endpoints get every method and any content type, as bytes', async () => {
+  await withApiServer(async ({ url, requests }) => {
+    for (const method of ['POST', 'PATCH', 'DELETE', 'OPTIONS', 'GET', 'HEAD', 'PUT']) {
+      const hasBody = method === 'POST' || method === 'PATCH';
+      const response = await fetch(`${url}/echo/demo/x?a=1&a=2`, {
+        method,
+        headers: { 'content-type': 'application/sdp', 'X-Thing': 'y' },
+        ...(hasBody ? { body: 'v=0' } : {}),
+      });
+      assert.equal(response.status, 201, method);
+      assert.equal(response.headers.get('content-type'), 'application/x-echo');
+      assert.equal(await response.text(), hasBody ? 'v=0' : '');
+    }
+    assert.deepEqual(
+      requests.map((request) => request.method),
+      ['POST', 'PATCH', 'DELETE', 'OPTIONS', 'GET', 'HEAD', 'PUT'],
+    );
+    assert.equal(requests[0]?.path, '/echo/demo/x');
+    assert.deepEqual(requests[0]?.query.getAll('a'), ['1', '2']);
+    assert.equal(requests[0]?.headers['x-thing'], 'y');
+    assert.equal(requests[0]?.remoteAddress, '127.0.0.1');
+  });
+});
+
+test('bodies over the cap are refused before an endpoint sees them', async () => {
+  await withApiServer(async ({ url, requests }) => {
+    const response = await fetch(`${url}/echo/x`, { method: 'POST', body: 'x'.repeat(1_001) });
+    assert.equal(response.status, 413);
+    assert.equal(requests.length, 0);
+  });
+});
+
+test('what breaks inside never shows outside', async () => {
+  await withApiServer(async ({ url }) => {
+    const response = await fetch(`${url}/broken/x`);
+    assert.equal(response.status, 500);
+    assert.doesNotMatch(await response.text(), /secret/);
+  });
+});
+
+test('pages are served, the watch page under any name', async () => {
+  await withApiServer(async ({ url }) => {
+    assert.match(await (await fetch(`${url}/`)).text(), /live/);
+    assert.match(await (await fetch(`${url}/watch/anything`)).text(), /watch/);
+  });
+});
+
+/** Collects messages from before the handshake on, so that none is missed. */
+const openSocket = async (url: string): Promise<{ socket: WebSocket; next: () => Promise<ServerMessage> }> => {
+  const socket = new WebSocket(url.replace('http', 'ws'));
+  const waiting: ((message: ServerMessage) => void)[] = [];
+  const arrived: ServerMessage[] = [];
+  socket.on('message', (raw: Buffer) => {
+    const message = JSON.parse(raw.toString('utf8')) as ServerMessage;
+    const taker = waiting.shift();
+    if (taker === undefined) {
+      arrived.push(message);
+    } else {
+      taker(message);
+    }
+  });
+  await once(socket, 'open');
+  const next = async (): Promise<ServerMessage> => arrived.shift() ?? new Promise((resolve) => waiting.push(resolve));
+  return { socket, next };
+};
+
+test('a socket tells state and hints, answers pings, and tells changes', async () => {
+  await withApiServer(async (fixture) => {
+    const { socket, next } = await openSocket(`${fixture.url}/ws/demo`);
+    assert.deepEqual(await next(), { type: 'state', state: 'live', viewerCount: 3, broadcastId: '0123' });
+    assert.equal((await next()).type, 'hints');
+    socket.send(JSON.stringify({ type: 'ping', id: 7 }));
+    const pong = await next();
+    assert.ok(pong.type === 'pong' && pong.id === 7 && Math.abs(pong.serverWallMs - Date.now()) < 5_000);
+    fixture.tell();
+    fixture.summary = { ...SUMMARY, state: 'reconnecting' };
+    fixture.tell();
+    const changed = await next();
+    assert.ok(changed.type === 'state' && changed.state === 'reconnecting', 'an unchanged state is not repeated');
+    socket.close();
+  });
+});
+
+test('a socket with its session’s secret carries what concerns that viewer; others do not', async () => {
+  await withApiServer(async (fixture) => {
+    const bound = await openSocket(`${fixture.url}/ws/demo?session=s3cret`);
+    await bound.next();
+    await bound.next();
+    fixture.toViewer({ type: 'rtp-mapping', rtpTimestamp: 1, mediaMs: 2, wallMs: 3 });
+    assert.equal((await bound.next()).type, 'rtp-mapping');
+    const report = { transport: 'whep', latencyMs: 80, stallCount: 0, stallMs: 0, framesDecoded: 60, framesDropped: 0 };
+    const unbound = await openSocket(`${fixture.url}/ws/demo?session=guess`);
+    unbound.socket.send(JSON.stringify({ type: 'report', report }));
+    unbound.socket.send(JSON.stringify({ type: 'ping', id: 1 }));
+    await unbound.next();
+    await unbound.next();
+    await unbound.next();
+    assert.equal(fixture.reports.length, 0);
+    bound.socket.send(JSON.stringify({ type: 'report', report }));
+    bound.socket.send(JSON.stringify({ type: 'ping', id: 2 }));
+    await bound.next();
+    assert.deepEqual(fixture.reports, [report]);
+    bound.socket.close();
+    unbound.socket.close();
+  });
+});
+
+for (const [what, texts, reason] of [
+  ['nonsense', ['{'], 'message_invalid'],
+  ['unknown fields', [JSON.stringify({ type: 'ping', id: 1, more: 2 })], 'message_invalid'],
+  ['a flood', Array.from({ length: 20 }, (_, id) => JSON.stringify({ type: 'ping', id })), 'too_many_messages'],
+] as const) {
+  test(`a socket that sends ${what} is closed with the reason`, async () => {
+    await withApiServer(async ({ url }) => {
+      const { socket } = await openSocket(`${url}/ws/demo`);
+      for (const text of texts) {
+        socket.send(text);
+      }
+      const [code, closedWith] = (await once(socket, 'close')) as [number, Buffer];
+      assert.equal(code, 1008);
+      assert.equal(closedWith.toString(), reason);
+    });
+  });
+}
+
+test('sockets under wrong paths are refused', async () => {
+  await withApiServer(async ({ url }) => {
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/ws/..%2Fx`);
+    const [error] = (await once(socket, 'error')) as [Error];
+    assert.match(error.message, /404/);
+  });
+});
+
+test('an upgrade of an address that is no URL is refused, and the server lives on', async () => {
+  await withApiServer(async ({ url }) => {
+    for (const path of ['//', '/ws/demo%', '*']) {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1');
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);
+      const [answer] = (await once(socket, 'data')) as [Buffer];
+      assert.match(answer.toString(), /^HTTP\/1.1 404 /);
+      socket.destroy();
+    }
+    assert.equal((await fetch(`${url}/healthz`)).status, 200);
+  });
+});
+
+test('tokens are made with the admin key, or with the publish key of their name, and for what may be watched', async () => {
+  await withApiServer(async ({ url }) => {
+    const ask = async (bearer: string | undefined, body: unknown): Promise<{ status: number; text: string }> => {
+      const headers = { 'content-type': 'application/json', ...(bearer && { authorization: `Bearer ${bearer}` }) };
+      const response = await fetch(`${url}/api/tokens`, { method: 'POST', headers, body: JSON.stringify(body) });
+      return { status: response.status, text: await response.text() };
+    };
+    const made = await ask('demo-key', { audience: 'live/demo', durationS: 60 });
+    assert.equal(made.status, 201);
+    assert.deepEqual(JSON.parse(made.text), {
+      token: 'v1.token',
+      audience: 'live/demo',
+      expiresAtWallMs: 60_000,
+      watchUrl: `${url}/watch/demo#token=v1.token`,
+      playlistUrl: `${url}/hls/~v1.token/demo/index.m3u8`,
+    });
+    assert.equal((await ask('admin-key', { audience: 'replay/*' })).status, 201);
+    for (const [bearer, audience] of [
+      [undefined, 'live/demo'],
+      ['demo-key', 'live/other'],
+      ['demo-key', 'live/*'],
+      ['demo-key', 'live/demo*'],
+      ['demo-key', '*'],
+      ['demo-key', 'replay/00'],
+      ['wrong', 'live/demo'],
+    ]) {
+      assert.equal((await ask(bearer, { audience })).status, 401, `${bearer} ${audience}`);
+    }
+    for (const body of [{}, { audience: 'x' }, { audience: 'live/demo', durationS: 0 }, { audience: 7 }, []]) {
+      const refused = await ask('admin-key', body);
+      assert.equal(refused.status, 400, JSON.stringify(body));
+      assert.match(refused.text, /REQUEST_INVALID/);
+    }
+  });
+});
+
+test('the keys of tokens are the administrator’s', async () => {
+  await withApiServer(async ({ url }) => {
+    for (const method of ['GET', 'POST']) {
+      assert.equal((await fetch(`${url}/api/tokens/keys`, { method })).status, 401);
+    }
+    assert.deepEqual(await (await fetch(`${url}/api/tokens/keys`, ADMIN)).json(), { ids: ['k1'] });
+    const made = await fetch(`${url}/api/tokens/keys`, { method: 'POST', ...ADMIN });
+    assert.deepEqual([made.status, await made.json()], [201, { id: 'k2', secret: 'made' }]);
+    assert.equal((await fetch(`${url}/api/tokens/keys/k1`, { method: 'DELETE', ...ADMIN })).status, 204);
+    assert.equal((await fetch(`${url}/api/tokens/keys/k9`, { method: 'DELETE', ...ADMIN })).status, 404);
+  });
+});
+
+test('a socket is refused without the token its broadcast needs, and opened by its session’s secret', async () => {
+  await withApiServer(async ({ url }) => {
+    const refused = new WebSocket(`${url.replace('http', 'ws')}/ws/demo?token=bad`);
+    const [error] = (await once(refused, 'error')) as [Error];
+    assert.match(error.message, /401/);
+    const { socket } = await openSocket(`${url}/ws/demo?token=bad&session=s3cret`);
+    socket.close();
+  });
+});
+
+const FORWARDED = { headers: { 'x-forwarded-for': '198.51.100.7, 203.0.113.9' } };
+
+test('behind a trusted proxy the client’s address counts, without one nobody chooses his own', async () => {
+  for (const [trustedProxies, expected] of [
+    [['loopback'], '203.0.113.9'],
+    [['127.0.0.1/8', '203.0.113.0/24'], '198.51.100.7'],
+    [['10.0.0.0/8'], '127.0.0.1'],
+    [[], '127.0.0.1'],
+  ] as const) {
+    await withApiServer(
+      async ({ url, requests }) => {
+        await fetch(`${url}/echo/x`, FORWARDED);
+        assert.equal(requests[0]?.remoteAddress, expected);
+      },
+      () => ({ settings: { ...TEST_HTTP_OPTIONS, trustedProxies } }),
+    );
+  }
+});
+
+test('a proxy that is no address stops the start with what was expected', async () => {
+  const start = withApiServer(
+    async () => undefined,
+    () => ({ settings: { ...TEST_HTTP_OPTIONS, trustedProxies: ['10.0.0.0/255.0.0.0'] } }),
+  );
+  await assert.rejects(start, /http\.trustedProxies has "10\.0\.0\.0\/255\.0\.0\.0", expected an address/);
+});
+
+test('metrics are for loopback itself, not for what an unnamed proxy brings from there', async () => {
+  const access = {
+    isAdmin: () => false,
+    isLoopback: (address: string) => address === '127.0.0.1',
+    mayWatch: () => true,
+  };
+  await withApiServer(
+    async ({ url }) => {
+      assert.equal((await fetch(`${url}/metrics`)).status, 200);
+      assert.equal((await fetch(`${url}/metrics`, FORWARDED)).status, 401);
+      assert.equal((await fetch(`${url}/metrics`, { headers: { forwarded: 'for=203.0.113.9' } })).status, 401);
+    },
+    () => ({ access }),
+  );
+});

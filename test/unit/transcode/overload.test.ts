@@ -1,0 +1,64 @@
+/** When a rung must go, and when it may come back, in made-up time. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Overload, type OverloadChange } from '../../../transcode/overload.ts';
+
+const TICK_MS = 250;
+
+class Story {
+  readonly overload = new Overload();
+  nowMs = 100_000;
+  droppedCount = 0;
+
+  /** So long with this lag and so many pictures left out a second; answers what was decided, and after how long. */
+  pass(durationMs: number, given: { lagMs?: number; droppedPerS?: number; isRunning?: boolean } = {}): string[] {
+    const { lagMs = 40, droppedPerS = 0, isRunning = true } = given;
+    const decided: string[] = [];
+    for (let atMs = 0; atMs < durationMs; atMs += TICK_MS) {
+      this.nowMs += TICK_MS;
+      this.droppedCount += (droppedPerS * TICK_MS) / 1000;
+      const look = { nowMs: this.nowMs, lagMs, droppedCount: this.droppedCount, frameRateFps: 30, isRunning };
+      const change: OverloadChange = this.overload.look(look);
+      if (change !== 'none') {
+        decided.push(`${change} after ${Math.round(atMs / 1000)} s`);
+        this.droppedCount = 0;
+      }
+    }
+    return decided;
+  }
+}
+
+test('nothing happens to a machine that keeps up, nor for a few pictures left out', () => {
+  const story = new Story();
+  assert.deepEqual(story.pass(60_000), []);
+  assert.deepEqual(story.pass(60_000, { lagMs: 180, droppedPerS: 2 }), []);
+  assert.equal(story.overload.shedCount, 0);
+});
+
+test('a lag of over a second costs the top rung at once, the next one after it has settled', () => {
+  const story = new Story();
+  assert.deepEqual(story.pass(5_000, { lagMs: 1_200 }), ['shed after 0 s', 'shed after 4 s']);
+  assert.equal(story.overload.shedCount, 2);
+});
+
+test('a quarter of all pictures left out for three seconds costs it too', () => {
+  const story = new Story();
+  assert.deepEqual(story.pass(4_000, { lagMs: 250, droppedPerS: 12 }), ['shed after 3 s']);
+});
+
+test('it comes back after ten seconds of calm, and after twice as many when it had to go again soon', () => {
+  const story = new Story();
+  story.pass(250, { lagMs: 2_000 });
+  assert.deepEqual(story.pass(20_000), ['restored after 14 s']);
+  assert.deepEqual(story.pass(250, { lagMs: 2_000 }), ['shed after 0 s']);
+  assert.deepEqual(story.pass(30_000), ['restored after 24 s']);
+  // Long after that it is forgiven.
+  story.pass(60_000);
+  story.pass(250, { lagMs: 2_000 });
+  assert.deepEqual(story.pass(20_000), ['restored after 14 s']);
+});
+
+test('an encoder that starts or restarts is late by itself: nothing counts', () => {
+  const story = new Story();
+  assert.deepEqual(story.pass(20_000, { lagMs: 5_000, droppedPerS: 20, isRunning: false }), []);
+});

@@ -1,0 +1,57 @@
+/** The arguments of the ladder's ffmpeg: pure. One child decodes once and makes every rung, so that all have keyframes on the same picture. */
+import { NUT_OUTPUT_ARGS, keyframesOnWholeSeconds, usualRateFps } from './ffmpeg-args.ts';
+import type { Rung } from './ladder-plan.ts';
+
+export type LadderKeyframes =
+  /** Where the source has its own: it is a rendition beside the rungs. */
+  | 'as-source'
+  /** In each whole second of media time, as the repaired rendition has them, which then stands for the source. */
+  | 'whole-seconds';
+
+export type LadderJob = {
+  /** At least one. */
+  readonly rungs: readonly Rung[];
+  readonly keyframes: LadderKeyframes;
+  readonly sourceFrameRateFps: number;
+  /** Child time before which pictures are decoded but not encoded: the cached GOP up to the live edge. */
+  readonly encodeFromMs: number;
+};
+
+export const ladderGraph = (job: LadderJob): string => {
+  const { rungs, encodeFromMs } = job;
+  const inputs = rungs.map((_, index) => `[s${index}]`).join('');
+  const chains = rungs.map((rung, index) => {
+    const thinned = rung.frameDivisor === 1 ? '' : `select='${keptPictures(rung, job)}',`;
+    return `[s${index}]${thinned}scale=${rung.widthPx}:${rung.heightPx}:flags=bicubic,format=yuv420p[v${index}]`;
+  });
+  return [`[0:v:0]select='gte(t,${seconds(encodeFromMs - 0.5)})',split=${rungs.length}${inputs}`, ...chains].join(';');
+};
+
+export const ladderOutputs = (job: LadderJob): string[][] => job.rungs.map((rung, index) => rungArgs(rung, index, job));
+
+/** Times inside the graph are the child's own, so that a whole second is one in every rung, halved or not. */
+const keptPictures = ({ frameDivisor }: Rung, { keyframes, sourceFrameRateFps }: LadderJob): string => {
+  const apartS = ((frameDivisor - 0.5) / sourceFrameRateFps).toFixed(5);
+  const isDue = `isnan(prev_selected_t)+gte(t-prev_selected_t,${apartS})`;
+  return keyframes === 'as-source' ? `${isDue}+key` : `${isDue}+gt(floor(t+0.0005),floor(prev_selected_t+0.0005))`;
+};
+
+const rungArgs = (rung: Rung, index: number, job: LadderJob): string[] => {
+  const { sliceCount, bitrateMaxBps, frameRateFps } = rung;
+  const x264 = `sliced-threads=${sliceCount > 1 ? 1 : 0}:annexb=0:fps=${usualRateFps(frameRateFps)}`;
+  return [
+    ...['-map', `[v${index}]`, '-an', '-fps_mode', 'passthrough', '-enc_time_base', '-1'],
+    ...['-c:v', 'libx264', '-preset', rung.preset, '-tune', 'zerolatency', '-profile:v', 'high'],
+    ...['-crf', String(rung.crf), '-maxrate', String(bitrateMaxBps), '-bufsize', String(bitrateMaxBps)],
+    ...['-bf', '0', '-sc_threshold', '0', '-g', '1000', '-forced-idr', '1'],
+    ...['-force_key_frames', forcedKeyframes(job)],
+    ...['-threads', String(sliceCount), '-x264-params', x264],
+    ...NUT_OUTPUT_ARGS,
+  ];
+};
+
+/** ffmpeg counts `t` from the first picture encoded, which is the one at `encodeFromMs`: its place in its second is added again. */
+const forcedKeyframes = ({ keyframes, encodeFromMs }: LadderJob): string =>
+  keyframes === 'as-source' ? 'source' : keyframesOnWholeSeconds(encodeFromMs);
+
+const seconds = (ms: number): string => (ms / 1000).toFixed(4);

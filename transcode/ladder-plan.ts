@@ -1,0 +1,201 @@
+/**
+ * Which smaller renditions are made of a source, and how hard the encoder may try: pure. Never above the source; the slowest preset that the CPU
+ * budget allows; where even the fastest does not fit, rungs are left out from the top.
+ */
+
+/** From the slowest to the fastest. */
+export const PRESETS = ['medium', 'fast', 'faster', 'veryfast', 'superfast'] as const;
+export type Preset = (typeof PRESETS)[number];
+
+/** What this machine needs, in milliseconds of one core for a million pixels. */
+export type EncoderSpeeds = {
+  readonly decodeMsPerMpx: number;
+  /** Scaling, by pixels of the result. */
+  readonly scaleMsPerMpx: number;
+  readonly encodeMsPerMpx: Readonly<Record<Preset, number>>;
+};
+
+/** Measured 2026-11-23 on 2 shared cores (AMD EPYC) with ffmpeg 5.1; used until this machine's own were measured. */
+export const SPEEDS_DEFAULT: EncoderSpeeds = {
+  decodeMsPerMpx: 3.4,
+  scaleMsPerMpx: 2.5,
+  encodeMsPerMpx: { medium: 27, fast: 20, faster: 15, veryfast: 11, superfast: 7 },
+};
+
+export type LadderOptions = {
+  readonly enabled: boolean;
+  /** Of the shorter side, largest first. */
+  readonly sidesPx: readonly number[];
+  /** Quality to aim at, x264's scale. */
+  readonly crf: number;
+  /** The cap on bitrate, in bits a pixel. */
+  readonly bitsPerPxMax: number;
+  /** Cores that the ladder of one broadcast may take; 0: half of the machine's. */
+  readonly cpuMaxCores: number;
+  /** Whether the server measures, once, what encoding costs on its machine. */
+  readonly measuresSpeeds: boolean;
+};
+
+export const LADDER_DEFAULTS: LadderOptions = {
+  enabled: true,
+  sidesPx: [720, 480, 360],
+  crf: 23,
+  bitsPerPxMax: 0.1,
+  cpuMaxCores: 0,
+  measuresSpeeds: true,
+};
+
+export type LadderSource = {
+  readonly widthPx: number;
+  readonly heightPx: number;
+  readonly frameRateFps: number;
+};
+
+export type Rung = {
+  /** Of the rendition: `h480`. */
+  readonly id: string;
+  readonly widthPx: number;
+  readonly heightPx: number;
+  /** Every n-th picture of the source is encoded. */
+  readonly frameDivisor: number;
+  readonly frameRateFps: number;
+  readonly crf: number;
+  readonly bitrateMaxBps: number;
+  readonly preset: Preset;
+  /** Slices encoded side by side in each picture. */
+  readonly sliceCount: number;
+};
+
+export type LeftOut = { readonly id: string; readonly why: string };
+
+export type LadderPlan = {
+  /** Largest first. */
+  readonly rungs: readonly Rung[];
+  readonly leftOut: readonly LeftOut[];
+  /** Estimated, decoding included. */
+  readonly cpuCores: number;
+};
+
+export const NO_LADDER: LadderPlan = { rungs: [], leftOut: [], cpuCores: 0 };
+
+/** A rung hardly smaller than what it is made of helps nobody. */
+const SIDE_RATIO_MAX = 0.8;
+/** H.264 encodes whole macroblocks; below this there is nothing to see. */
+const SIDE_MIN_PX = 120;
+const FPS_MAX = 60;
+/** Below this side fluid motion costs more than it shows. */
+const FLUID_SIDE_MIN_PX = 720;
+const FPS_SMALL_MAX = 30;
+/** 29.97 and 59.94 are 30 and 60; stamps in whole milliseconds measure 60.2. */
+const FPS_SLACK_RATIO = 1.1;
+/** From here on one slice on one core would take too much of a picture's time. */
+const SLICED_MIN_PX = 900_000;
+/** The more pictures a second, the less each of them differs from the one before: half the bits for the second half. */
+const FPS_BASE = 30;
+
+export const planLadder = (input: {
+  readonly source: LadderSource;
+  readonly options: LadderOptions;
+  readonly speeds: EncoderSpeeds;
+  readonly coreCount: number;
+  /** Rungs that the machine turned out to have no room for, from the top. */
+  readonly shedCount: number;
+}): LadderPlan => {
+  const { source, options, speeds, coreCount, shedCount } = input;
+  if (!options.enabled) {
+    return NO_LADDER;
+  }
+  const budgetCores = options.cpuMaxCores > 0 ? options.cpuMaxCores : coreCount / 2;
+  const leftOut: LeftOut[] = [];
+  let shapes = options.sidesPx.flatMap((sidePx) => {
+    const shape = shapeOf(source, sidePx);
+    if (typeof shape === 'string') {
+      leftOut.push({ id: idOf(sidePx), why: shape });
+      return [];
+    }
+    return shape;
+  });
+  for (const { id } of shapes.slice(0, shedCount)) {
+    leftOut.push({ id, why: 'the machine was too slow for it just now' });
+  }
+  shapes = shapes.slice(shedCount);
+  const decodeCores = (megapixelsPerS(source) * speeds.decodeMsPerMpx) / 1000;
+  const coresWith = (preset: Preset): number =>
+    decodeCores + shapes.reduce((sum, shape) => sum + coresOf(shape, preset, speeds), 0);
+  for (let top = shapes[0]; top !== undefined && coresWith('superfast') > budgetCores; top = shapes[0]) {
+    const { id } = top;
+    leftOut.push({ id, why: `it needs more than the ${budgetCores.toFixed(1)} cores of the CPU budget` });
+    shapes = shapes.slice(1);
+  }
+  if (shapes.length === 0) {
+    return { rungs: [], leftOut, cpuCores: 0 };
+  }
+  const preset = PRESETS.find((candidate) => coresWith(candidate) <= budgetCores) ?? 'superfast';
+  const rungs = shapes.map((shape) => toRung(shape, { preset, options, coreCount }));
+  return { rungs, leftOut, cpuCores: coresWith(preset) };
+};
+
+type Shape = Pick<Rung, 'id' | 'widthPx' | 'heightPx' | 'frameDivisor' | 'frameRateFps'>;
+
+const idOf = (sidePx: number): string => `h${sidePx}`;
+
+/** Or why there is none. */
+const shapeOf = ({ widthPx, heightPx, frameRateFps }: LadderSource, sidePx: number): Shape | string => {
+  const sourceSidePx = Math.min(widthPx, heightPx);
+  if (sidePx > sourceSidePx * SIDE_RATIO_MAX) {
+    return `the source has ${sourceSidePx} lines itself`;
+  }
+  if (sidePx < SIDE_MIN_PX) {
+    return `${sidePx} lines are too few to encode`;
+  }
+  const ratio = sidePx / sourceSidePx;
+  const fpsMax = sidePx >= FLUID_SIDE_MIN_PX ? FPS_MAX : FPS_SMALL_MAX;
+  const frameDivisor = Math.max(1, Math.ceil(frameRateFps / (fpsMax * FPS_SLACK_RATIO)));
+  return {
+    id: idOf(sidePx),
+    widthPx: toEven(widthPx * ratio),
+    heightPx: toEven(heightPx * ratio),
+    frameDivisor,
+    frameRateFps: frameRateFps / frameDivisor,
+  };
+};
+
+const toEven = (px: number): number => Math.max(2, 2 * Math.round(px / 2));
+
+const megapixelsPerS = ({ widthPx, heightPx, frameRateFps }: LadderSource): number =>
+  (widthPx * heightPx * frameRateFps) / 1e6;
+
+const coresOf = (shape: Shape, preset: Preset, { scaleMsPerMpx, encodeMsPerMpx }: EncoderSpeeds): number =>
+  (megapixelsPerS(shape) * (scaleMsPerMpx + encodeMsPerMpx[preset])) / 1000;
+
+const toRung = (
+  shape: Shape,
+  { preset, options, coreCount }: { preset: Preset; options: LadderOptions; coreCount: number },
+): Rung => {
+  const pxPerPicture = shape.widthPx * shape.heightPx;
+  const fullFps = Math.min(shape.frameRateFps, FPS_BASE);
+  const paidFps = fullFps + (shape.frameRateFps - fullFps) / 2;
+  return {
+    ...shape,
+    preset,
+    crf: options.crf,
+    bitrateMaxBps: Math.round(pxPerPicture * paidFps * options.bitsPerPxMax),
+    sliceCount: pxPerPicture >= SLICED_MIN_PX && coreCount > 1 ? 2 : 1,
+  };
+};
+
+/** True when the same encoders make both. */
+export const isSameLadder = (a: LadderPlan, b: LadderPlan): boolean =>
+  a.rungs.length === b.rungs.length &&
+  a.rungs.every((rung, index) => {
+    const other = b.rungs[index];
+    return (
+      other !== undefined &&
+      rung.id === other.id &&
+      rung.widthPx === other.widthPx &&
+      rung.heightPx === other.heightPx &&
+      rung.frameDivisor === other.frameDivisor &&
+      rung.crf === other.crf &&
+      rung.preset === other.preset
+    );
+  });

@@ -1,0 +1,52 @@
+/** The tracks of what ffmpeg made, from NUT's stream headers. Pure. */
+import { ProtocolError } from '../server/base/errors.ts';
+import { avcCodecString, buildAvcConfig, parseAvcConfig } from '../server/media/h264/avc-config.ts';
+import { NAL_PPS, NAL_SPS, nalTypeOf, splitNalUnits } from '../server/media/h264/nal-units.ts';
+import type { NutStream } from '../server/media/nut/nut-headers.ts';
+import type { AudioTrack, Track, VideoTrack } from '../server/media/track.ts';
+import { VIDEO_TIMESCALE_HZ } from '../server/media/track.ts';
+
+/** Throws `ProtocolError` `TRANSCODE_OUTPUT_UNKNOWN` for anything but H.264 and Opus. `frameMs`: of one Opus packet. */
+export const madeTrack = (stream: NutStream, frameMs: number): Track => {
+  if (stream.kind === 'video' && stream.fourCc === 'H264') {
+    return h264Track(stream);
+  }
+  if (stream.kind === 'audio' && stream.fourCc === 'Opus') {
+    return opusTrack(stream, frameMs);
+  }
+  throw new ProtocolError('TRANSCODE_OUTPUT_UNKNOWN', `ffmpeg made ${stream.kind} ${stream.fourCc}`);
+};
+
+/** The encoder was told to put lengths before NAL units: its set-up is SPS and PPS (and a comment) in that form. */
+const h264Track = (stream: NutStream): VideoTrack => {
+  const nalUnits = splitNalUnits(stream.codecSpecific);
+  const ofType = (type: number): Uint8Array[] => nalUnits.filter((nalUnit) => nalTypeOf(nalUnit) === type);
+  const decoderConfig = buildAvcConfig(ofType(NAL_SPS), ofType(NAL_PPS));
+  return {
+    kind: 'video',
+    codec: 'h264',
+    timescaleHz: VIDEO_TIMESCALE_HZ,
+    decoderConfig,
+    codecString: avcCodecString(parseAvcConfig(decoderConfig)),
+    widthPx: stream.widthPx,
+    heightPx: stream.heightPx,
+  };
+};
+
+const opusTrack = (stream: NutStream, frameMs: number): AudioTrack => ({
+  kind: 'audio',
+  codec: 'opus',
+  timescaleHz: 48_000,
+  decoderConfig: stream.codecSpecific,
+  codecString: 'opus',
+  channelCount: stream.channelCount,
+  samplesPerUnit: frameMs * 48,
+});
+
+/** Equal parameters mean the same track object, so that a restart of ffmpeg looks like no change to outputs. */
+export const keepTrack = <T extends Track>(before: Track | undefined, now: T): Track | T =>
+  before !== undefined &&
+  before.codecString === now.codecString &&
+  Buffer.compare(before.decoderConfig, now.decoderConfig) === 0
+    ? before
+    : now;

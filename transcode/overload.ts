@@ -1,0 +1,88 @@
+/** Decides from lag and from what had to be left out whether a rung must go, and when it may come back: pure, told the time. */
+
+export type OverloadLook = {
+  readonly nowMs: number;
+  /** Media that went into the encoder and has not come out. */
+  readonly lagMs: number;
+  /** Pictures left out so far; begins again with each encoder. */
+  readonly droppedCount: number;
+  readonly frameRateFps: number;
+  /** False while the encoder starts or restarts: then nothing it says counts. */
+  readonly isRunning: boolean;
+};
+
+export type OverloadChange = 'none' | 'shed' | 'restored';
+
+const SHED_LAG_MS = 1_000;
+/** Pictures of GOP tails may be left out for so long before a rung goes, at this share of all. */
+const DROP_WINDOW_MS = 3_000;
+const DROP_MAX_RATIO = 0.25;
+const CALM_LAG_MS = 150;
+/** A rung comes back after this much calm; twice as much each time it had to go again soon, at most so much. */
+const CALM_MIN_MS = 10_000;
+const CALM_MAX_MS = 160_000;
+const SOON_MS = 30_000;
+/** After a change nothing is decided for this long: an encoder that starts is late by itself. */
+const SETTLE_MS = 4_000;
+
+export class Overload {
+  #shedCount = 0;
+  #changedAtMs = Number.NEGATIVE_INFINITY;
+  #restoredAtMs = Number.NEGATIVE_INFINITY;
+  #calmMs = CALM_MIN_MS;
+  #calmSinceMs: number | undefined;
+  #window: { readonly atMs: number; readonly droppedCount: number }[] = [];
+
+  /** Rungs to be left out, from the top. */
+  get shedCount(): number {
+    return this.#shedCount;
+  }
+
+  look(given: OverloadLook): OverloadChange {
+    const { nowMs, isRunning } = given;
+    if (!isRunning || nowMs - this.#changedAtMs < SETTLE_MS) {
+      this.#window = [];
+      this.#calmSinceMs = undefined;
+      return 'none';
+    }
+    const droppedRatio = this.#droppedRatio(given);
+    if (given.lagMs > SHED_LAG_MS || droppedRatio > DROP_MAX_RATIO) {
+      return this.#shed(nowMs);
+    }
+    const isCalm = given.lagMs < CALM_LAG_MS && droppedRatio === 0;
+    this.#calmSinceMs = isCalm ? (this.#calmSinceMs ?? nowMs) : undefined;
+    const isLongCalm = this.#calmSinceMs !== undefined && nowMs - this.#calmSinceMs >= this.#calmMs;
+    return isLongCalm && this.#shedCount > 0 ? this.#restore(nowMs) : 'none';
+  }
+
+  /** Of the last seconds; 0 until there were as many. */
+  #droppedRatio({ nowMs, droppedCount, frameRateFps }: OverloadLook): number {
+    this.#window.push({ atMs: nowMs, droppedCount });
+    while ((this.#window[1]?.atMs ?? nowMs) <= nowMs - DROP_WINDOW_MS) {
+      this.#window.shift();
+    }
+    const oldest = this.#window[0];
+    const spanMs = nowMs - (oldest?.atMs ?? nowMs);
+    const dropped = Math.max(0, droppedCount - (oldest?.droppedCount ?? droppedCount));
+    return spanMs < DROP_WINDOW_MS * 0.9 ? 0 : (dropped * 1000) / (spanMs * frameRateFps);
+  }
+
+  #shed(nowMs: number): OverloadChange {
+    this.#calmMs = nowMs - this.#restoredAtMs < SOON_MS ? Math.min(CALM_MAX_MS, this.#calmMs * 2) : CALM_MIN_MS;
+    this.#shedCount += 1;
+    return this.#change(nowMs, 'shed');
+  }
+
+  #restore(nowMs: number): OverloadChange {
+    this.#shedCount -= 1;
+    this.#restoredAtMs = nowMs;
+    return this.#change(nowMs, 'restored');
+  }
+
+  #change(nowMs: number, change: OverloadChange): OverloadChange {
+    this.#changedAtMs = nowMs;
+    this.#calmSinceMs = undefined;
+    this.#window = [];
+    return change;
+  }
+}
