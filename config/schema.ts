@@ -198,6 +198,8 @@ const LADDER = z.strictObject({
   crf: z.number().min(0).max(51),
   bitsPerPxMax: z.number().min(0.005).max(1),
   cpuMaxCores: z.number().min(0).max(256),
+  shedLagMs: DURATION_MS,
+  shedLeftOutRatio: z.number().min(0.01).max(1),
   measuresSpeeds: z.boolean(),
 }) satisfies z.ZodType<LadderOptions>;
 

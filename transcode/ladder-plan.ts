@@ -32,6 +32,10 @@ export type LadderOptions = {
   readonly bitsPerPxMax: number;
   /** Cores that the ladder of one broadcast may take; 0: half of the machine's. */
   readonly cpuMaxCores: number;
+  /** A rung goes, from the top, when its encoder is this far behind, */
+  readonly shedLagMs: number;
+  /** or when this share of the pictures of some seconds had to be left out. At 1 none goes for that. */
+  readonly shedLeftOutRatio: number;
   /** Whether the server measures, once, what encoding costs on its machine. */
   readonly measuresSpeeds: boolean;
 };
@@ -42,6 +46,8 @@ export const LADDER_DEFAULTS: LadderOptions = {
   crf: 23,
   bitsPerPxMax: 0.1,
   cpuMaxCores: 0,
+  shedLagMs: 1_000,
+  shedLeftOutRatio: 0.25,
   measuresSpeeds: true,
 };
 

@@ -96,7 +96,7 @@ export class Ladder {
 
   constructor(setup: LadderSetup) {
     this.#setup = setup;
-    this.#overload = new Overload();
+    this.#overload = new Overload(setup.options);
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
   }
 

@@ -1,5 +1,7 @@
 /** Decides from lag and from what had to be left out whether a rung must go, and when it may come back: pure, told the time. */
 
+import type { LadderOptions } from './ladder-plan.ts';
+
 export type OverloadLook = {
   readonly nowMs: number;
   /** Media that went into the encoder and has not come out. */
@@ -13,10 +15,10 @@ export type OverloadLook = {
 
 export type OverloadChange = 'none' | 'shed' | 'restored';
 
-const SHED_LAG_MS = 1_000;
-/** Pictures of GOP tails may be left out for so long before a rung goes, at this share of all. */
+export type OverloadOptions = Pick<LadderOptions, 'shedLagMs' | 'shedLeftOutRatio'>;
+
+/** Over this time the share of left-out pictures is taken: leaving out the tail of one GOP is no reason to shed. */
 const DROP_WINDOW_MS = 3_000;
-const DROP_MAX_RATIO = 0.25;
 const CALM_LAG_MS = 150;
 /** A rung comes back after this much calm; twice as much each time it had to go again soon, at most so much. */
 const CALM_MIN_MS = 10_000;
@@ -26,12 +28,17 @@ const SOON_MS = 30_000;
 const SETTLE_MS = 4_000;
 
 export class Overload {
+  readonly #options: OverloadOptions;
   #shedCount = 0;
   #changedAtMs = Number.NEGATIVE_INFINITY;
   #restoredAtMs = Number.NEGATIVE_INFINITY;
   #calmMs = CALM_MIN_MS;
   #calmSinceMs: number | undefined;
   #window: { readonly atMs: number; readonly droppedCount: number }[] = [];
+
+  constructor(options: OverloadOptions) {
+    this.#options = options;
+  }
 
   /** Rungs to be left out, from the top. */
   get shedCount(): number {
@@ -46,7 +53,7 @@ export class Overload {
       return 'none';
     }
     const droppedRatio = this.#droppedRatio(given);
-    if (given.lagMs > SHED_LAG_MS || droppedRatio > DROP_MAX_RATIO) {
+    if (given.lagMs > this.#options.shedLagMs || droppedRatio > this.#options.shedLeftOutRatio) {
       return this.#shed(nowMs);
     }
     const isCalm = given.lagMs < CALM_LAG_MS && droppedRatio === 0;

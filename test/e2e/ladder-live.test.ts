@@ -20,9 +20,12 @@ let sluice: SluiceProcess;
 let publisher: Publisher;
 
 before(async () => {
-  sluice = await SluiceProcess.start({ config: { ladder: { sidesPx: [240, 144] } } });
+  // What viewers are shown is asked here, not the machine's pace: a browser that starts beside the encoder sheds no rung.
+  sluice = await SluiceProcess.start({
+    config: { ladder: { sidesPx: [240, 144], shedLagMs: 60_000, shedLeftOutRatio: 1 } },
+  });
   publisher = await Publisher.start({ url: sluice.rtmpUrl(NAME), preset: 'zerolatency' });
-  await within(20_000, 'both rungs are made', async () => {
+  await within(30_000, 'both rungs are made', async () => {
     const [broadcast] = await sluice.broadcasts();
     return broadcast?.ladder?.rungs.filter(({ bitrateBps }) => bitrateBps > 0).length === 2;
   });
@@ -104,17 +107,12 @@ test('hls.js goes from rung to rung and back without a stall', { timeout: 90_000
       const { seen, shown } = globalThis as unknown as { seen: Omit<Seen, 'heightPx'>; shown: HTMLVideoElement };
       return { ...seen, heightPx: shown.videoHeight };
     });
-  // hls.js sorts levels by bitrate.
-  for (const [heightPx, level] of [
-    [144, 0],
-    [360, 2],
-    [240, 1],
-    [360, 2],
-  ] as const) {
-    await page.evaluate((next) => {
-      (globalThis as unknown as { hls: { nextLevel: number } }).hls.nextLevel = next;
-    }, level);
-    await within(15_000, `${heightPx} lines are shown`, async () => (await look()).heightPx === heightPx);
+  for (const heightPx of [144, 360, 240, 360]) {
+    await page.evaluate((wanted) => {
+      const { hls } = globalThis as unknown as { hls: HlsPlayer };
+      hls.nextLevel = hls.levels.findIndex(({ height }) => height === wanted);
+    }, heightPx);
+    await within(30_000, `${heightPx} lines are shown`, async () => (await look()).heightPx === heightPx);
   }
   const seen = await look();
   t.diagnostic(JSON.stringify(seen));
@@ -126,7 +124,7 @@ test('hls.js goes from rung to rung and back without a stall', { timeout: 90_000
 test('WHEP gives the rung that is asked for, and says which there are', { timeout: 90_000 }, async () => {
   for (const { id, heightPx } of RUNGS) {
     const viewer = await Viewer.start({ target: { kind: 'whep', url: `${sluice.whepUrl(NAME)}?rendition=${id}` } });
-    await within(15_000, `${id} is shown`, async () => {
+    await within(30_000, `${id} is shown`, async () => {
       const { frameHeight = 0, framesDecoded = 0 } = await viewer.inboundVideo();
       return frameHeight === heightPx && framesDecoded > 60;
     });

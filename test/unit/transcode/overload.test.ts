@@ -1,12 +1,13 @@
 /** When a rung must go, and when it may come back, in made-up time. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { LADDER_DEFAULTS } from '../../../transcode/ladder-plan.ts';
 import { Overload, type OverloadChange } from '../../../transcode/overload.ts';
 
 const TICK_MS = 250;
 
 class Story {
-  readonly overload = new Overload();
+  readonly overload = new Overload(LADDER_DEFAULTS);
   nowMs = 100_000;
   droppedCount = 0;
 
