@@ -1,6 +1,14 @@
 /** What the element asks of whatever plays: a live broadcast with its past, or a replay. */
+import type { RenditionSummary } from '../server/api/contract/socket.ts';
 import type { SeekTimeline } from './playout/seek-timeline.ts';
 import type { Thumbnail } from './transport/storyboard.ts';
+
+export type RenditionChoice = {
+  /** Largest first; two at least. */
+  readonly renditions: readonly RenditionSummary[];
+  /** `auto`, or the id of what the viewer wants, which may not be there just now. */
+  readonly wantedId: string;
+};
 
 export type MediaPlayer = {
   start(): void;
@@ -20,4 +28,8 @@ export type MediaPlayer = {
   showInterest(): void;
   /** Null where there is none (yet). */
   thumbnailAt(positionMs: number): Thumbnail | null;
+  /** Null while there is nothing to choose. */
+  renditions(): RenditionChoice | null;
+  /** `auto`, or an id of `renditions()`. The picture on screen goes on until the other is there. */
+  chooseRendition(id: string): void;
 };

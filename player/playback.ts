@@ -2,9 +2,9 @@
  * Plays one broadcast on a stage, live or rewound: owns the sessions, the socket and the timer, feeds the state machine and does what it
  * says. It knows nothing of buttons and words.
  */
-import type { QualityReport, ServerMessage, WatchState } from '../server/api/contract/socket.ts';
+import type { QualityReport, RenditionSummary, ServerMessage, WatchState } from '../server/api/contract/socket.ts';
 import type { PlayerClock } from './clock.ts';
-import type { MediaPlayer } from './media-player.ts';
+import type { MediaPlayer, RenditionChoice } from './media-player.ts';
 import { RtpClock } from './playout/rtp-clock.ts';
 import { behindMs, type SeekTimeline } from './playout/seek-timeline.ts';
 import { ServerClock } from './playout/server-clock.ts';
@@ -12,7 +12,7 @@ import { PlayerMachine, type MachineAction, type MachineEvent, type PlayerView }
 import { RewindSeats } from './rewind-seats.ts';
 import type { BroadcastAddresses } from './transport/addresses.ts';
 import { findReplay, replayStoryboard } from './transport/find-replay.ts';
-import { LlHlsPlayback } from './transport/ll-hls.ts';
+import { LlHlsPlayback, type LlHlsEvent } from './transport/ll-hls.ts';
 import type { LatencyClocks, PlaybackSample } from './transport/playback-sample.ts';
 import { RewindWindow } from './transport/rewind-window.ts';
 import { Storyboard, type Thumbnail } from './transport/storyboard.ts';
@@ -43,6 +43,8 @@ const REPORT_EVERY_MS = 2000;
 /** The first WHEP answer names the session's own socket; when the answer is this late, the open one is asked. */
 const SOCKET_DELAY_MS = 700;
 
+const AUTO = 'auto';
+
 /** Played faster than live comes, the past runs into now; nearer than this it is live. */
 const CAUGHT_UP_MS = 2500;
 
@@ -62,6 +64,9 @@ export class Playback implements MediaPlayer {
   /** Of a broadcast that is over: the end of the bar. */
   #endedAtWallMs: number | null = null;
   #rateRatio = 1;
+  /** What there is to choose among, by the server's last word. */
+  #renditions: readonly RenditionSummary[] = [];
+  #wantedId = AUTO;
   #rtpClock = new RtpClock();
   #whep: Seat<WhepSession> | undefined;
   #hls: Seat<LlHlsPlayback> | undefined;
@@ -89,6 +94,7 @@ export class Playback implements MediaPlayer {
       clock: options.clock,
       onMessage: (message) => this.#onMessage(message),
       onExchange: (exchange) => this.#serverClock.note(exchange),
+      onOpen: () => (this.#wantedId === AUTO ? undefined : this.#socket.watch(this.#wantedId)),
       onLost: () => this.#onSocketLost(),
     });
     this.#window = new RewindWindow(options.addresses.rewindPlaylist);
@@ -188,6 +194,24 @@ export class Playback implements MediaPlayer {
     return startAtWallMs === null ? null : this.#storyboard.at(positionMs - startAtWallMs);
   }
 
+  /** Of the past only the main picture is kept. */
+  renditions(): RenditionChoice | null {
+    const canChoose = this.#renditions.length > 1 && this.#machine.wantsLive;
+    const isOurs = this.#view.transport !== 'll-hls' || this.#hls?.session.canChoose !== false;
+    return canChoose && isOurs ? { renditions: this.#renditions, wantedId: this.#wantedId } : null;
+  }
+
+  chooseRendition(id: string): void {
+    this.#wantedId = id;
+    this.#socket.watch(id);
+    this.#hls?.session.watch(this.#obtainableId);
+  }
+
+  /** What the viewer wants, while it is there. */
+  get #obtainableId(): string | null {
+    return this.#renditions.some(({ id }) => id === this.#wantedId) ? this.#wantedId : null;
+  }
+
   get #spanMs(): number {
     const timeline = this.timeline();
     return timeline === null ? 0 : timeline.endMs - timeline.startMs;
@@ -260,8 +284,9 @@ export class Playback implements MediaPlayer {
     const { addresses, token, stage, clock } = this.#options;
     const video = stage.newVideo();
     this.#rtpClock = new RtpClock();
+    const wish = this.#obtainableId === null ? '' : `?rendition=${this.#obtainableId}`;
     const session: WhepSession = new WhepSession({
-      endpointUrl: addresses.whep,
+      endpointUrl: `${addresses.whep}${wish}`,
       token,
       video,
       clock,
@@ -312,18 +337,27 @@ export class Playback implements MediaPlayer {
       video,
       clock,
       latencyClocks: this.#latencyClocks,
-      onEvent: (event) => {
-        if (this.#hls?.session === session) {
-          this.#feed({ type: event.type, transport: 'll-hls' });
-        }
-      },
+      onEvent: (event) => this.#hls?.session === session && this.#onHls(event, video),
     });
     this.#hls = { session, video };
+    session.watch(this.#obtainableId);
     if (this.#hints !== undefined) {
       session.hint(this.#hints);
     }
     this.#openSocket();
     void session.start();
+  }
+
+  #onHls({ type }: LlHlsEvent, video: HTMLVideoElement): void {
+    const { stage } = this.#options;
+    if (type === 'rebuilding') {
+      stage.hold(video);
+      return;
+    }
+    if (type === 'picture' && stage.shown === video) {
+      stage.show(video);
+    }
+    this.#feed({ type, transport: 'll-hls' });
   }
 
   #closeHls(): void {
@@ -353,6 +387,9 @@ export class Playback implements MediaPlayer {
         });
       case 'rtp-mapping':
         return this.#rtpClock.note(message);
+      case 'renditions':
+        this.#renditions = message.renditions;
+        return this.#hls?.session.watch(this.#obtainableId);
       case 'hints':
         this.#hints = message.hints;
         return this.#hls?.session.hint(message.hints);

@@ -106,6 +106,15 @@ export class ReplayPlayback implements MediaPlayer {
     return this.#storyboard.at(positionMs);
   }
 
+  /** Only the main picture is recorded. */
+  renditions(): null {
+    return null;
+  }
+
+  chooseRendition(): void {
+    // Nothing to choose from.
+  }
+
   #onEvent({ type }: TimeshiftEvent): void {
     if (type === 'picture') {
       this.#isShown = true;

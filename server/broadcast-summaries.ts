@@ -1,5 +1,11 @@
 /** What the API shows of the hub's broadcasts: the place where the hub, the doctor and the outputs' viewer counts meet. */
-import type { BroadcastSummary, DoctorFinding, LadderSummary, RecordingStatus } from './api/contract/socket.ts';
+import type {
+  BroadcastSummary,
+  DoctorFinding,
+  LadderSummary,
+  RecordingStatus,
+  RenditionSummary,
+} from './api/contract/socket.ts';
 import type { LadderStatus } from '../transcode/ladder.ts';
 import type { BroadcastsView } from './api/views.ts';
 import type { Broadcast } from './relay/broadcast.ts';
@@ -15,19 +21,20 @@ export type SummarySources = {
   readonly ladderOf: (name: string) => LadderStatus | undefined;
 };
 
-/** Viewer counts change by themselves; sockets are told at this pace. */
+/** Viewer counts and rungs change by themselves; sockets are told at this pace. */
 const POLL_EVERY_MS = 1_000;
 
 export class BroadcastSummaries implements BroadcastsView {
   readonly #sources: SummarySources;
   readonly #watchers = new Map<string, Set<() => void>>();
   readonly #poll: NodeJS.Timeout;
-  #lastViewerCounts = new Map<string, number>();
+  /** What was told of each broadcast, as text. */
+  #lastTold = new Map<string, string>();
 
   constructor(sources: SummarySources) {
     this.#sources = sources;
     sources.hub.listen({ onBroadcastStarted: (broadcast) => this.#follow(broadcast) });
-    this.#poll = setInterval(() => this.#tellOfViewers(), POLL_EVERY_MS);
+    this.#poll = setInterval(() => this.#tellOfChanges(), POLL_EVERY_MS);
   }
 
   close(): void {
@@ -42,6 +49,19 @@ export class BroadcastSummaries implements BroadcastsView {
   find(name: string): BroadcastSummary | undefined {
     const broadcast = this.#sources.hub.find(name);
     return broadcast === undefined ? undefined : this.#summarise(broadcast);
+  }
+
+  renditionsOf(name: string): readonly RenditionSummary[] {
+    const broadcast = this.#sources.hub.find(name);
+    const source = broadcast?.renditions.get(SOURCE_VIDEO);
+    if (broadcast === undefined || source?.track?.kind !== 'video') {
+      return [];
+    }
+    const { widthPx, heightPx } = source.track;
+    const { frameRateFps = null, bitrateBps } = source.facts;
+    const rungs = ladderSummary(broadcast, this.#sources.ladderOf(name))?.rungs ?? [];
+    const begun = rungs.filter((rung) => rung.bitrateBps > 0);
+    return [{ id: 'main', widthPx, heightPx, frameRateFps, bitrateBps }, ...begun];
   }
 
   end(name: string, reason: string): boolean {
@@ -73,16 +93,17 @@ export class BroadcastSummaries implements BroadcastsView {
     }
   }
 
-  #tellOfViewers(): void {
-    const counts = new Map<string, number>();
+  #tellOfChanges(): void {
+    const told = new Map<string, string>();
     for (const name of this.#sources.hub.broadcasts.keys()) {
-      const count = this.#sources.viewerCountOf(name);
-      counts.set(name, count);
-      if (this.#lastViewerCounts.get(name) !== count) {
+      const ids = this.renditionsOf(name).map(({ id, widthPx, heightPx }) => `${id} ${widthPx} ${heightPx}`);
+      const text = [this.#sources.viewerCountOf(name), ...ids].join();
+      told.set(name, text);
+      if (this.#lastTold.get(name) !== text) {
         this.#tell(name);
       }
     }
-    this.#lastViewerCounts = counts;
+    this.#lastTold = told;
   }
 
   #summarise(broadcast: Broadcast): BroadcastSummary {

@@ -17,6 +17,7 @@ export const createSessionsView = (webRtc: WebRtcOut, metrics: Metrics): Session
       }
       let stallMs = 0;
       return {
+        watch: (renditionId) => webRtc.watch(session, renditionId),
         listen: (onMessage) => session.listenMapping((mapping) => onMessage({ type: 'rtp-mapping', ...mapping })),
         report: (report) => {
           if (report.latencyMs !== null && report.latencyMs >= 0) {

@@ -17,6 +17,8 @@ export type HlsEngineOptions = {
   readonly video: HTMLVideoElement;
   readonly playlistUrl: string;
   readonly loading: HlsLoading;
+  /** The renditions of the multivariant playlist are known, and nothing of them is loaded yet. */
+  onLevels?(hls: Hls): void;
   onPlaylist(details: LevelDetails): void;
   onFailure(failure: HlsFailure): void;
 };
@@ -59,6 +61,7 @@ export class HlsEngine {
         this.#options.onFailure({ kind: kinds[type as keyof typeof kinds] ?? 'other', status: response?.code ?? 0 });
       }
     });
+    hls.on(HlsPlayer.Events.MANIFEST_PARSED, () => hls === this.#hls && this.#options.onLevels?.(hls));
     hls.on(HlsPlayer.Events.LEVEL_LOADED, (_event, { details }) => {
       if (hls === this.#hls) {
         this.#noteEdge(details);

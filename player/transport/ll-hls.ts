@@ -2,6 +2,7 @@
  * LL-HLS in one video element: hls.js (loaded only now) in its low-latency mode, or the browser's own player on Safari. Its speed
  * and its place are the latency controller's. It never gives up by itself: what fails is asked for again until it is closed.
  */
+import type Hls from 'hls.js';
 import type { HlsConfig, LevelDetails } from 'hls.js';
 import type { PlayerClock } from '../clock.ts';
 import { LatencyController } from '../playout/latency-controller.ts';
@@ -13,7 +14,11 @@ import { HlsEngine } from './hls-engine.ts';
 import { nativeWallMs, playsNatively } from './native-hls.ts';
 import type { LatencyClocks, PlaybackSample } from './playback-sample.ts';
 
-export type LlHlsEvent = { readonly type: 'picture' } | { readonly type: 'stalled' };
+export type LlHlsEvent =
+  | { readonly type: 'picture' }
+  | { readonly type: 'stalled' }
+  /** The element is about to be emptied; `picture` follows. */
+  | { readonly type: 'rebuilding' };
 
 export type LlHlsOptions = {
   readonly playlistUrl: string;
@@ -36,6 +41,8 @@ const MOVING_RATIO = 0.3;
 
 /** Playlists are asked for through the 30 s a host may be gone and on. */
 const LOADING: HlsLoading = { retryMaxCount: 8, retryDelayMs: 500, loadMaxMs: 20_000 };
+/** hls.js's word for: the one that the network carries. */
+const LEVEL_AUTO = -1;
 const CONFIG: Partial<HlsConfig> = { liveSyncOnStallIncrease: 0, backBufferLength: 10 };
 
 export class LlHlsPlayback {
@@ -53,6 +60,9 @@ export class LlHlsPlayback {
   });
   readonly #engine: HlsEngine;
   #hintedTargetMs: number | null = null;
+  /** Null: whichever the network carries. */
+  #wantedId: string | null = null;
+  #isBuilt = false;
   #edgeIndex: number | null = null;
   #retryAtMs: number | null = null;
   #movedAtMs: number;
@@ -66,6 +76,7 @@ export class LlHlsPlayback {
     this.#native = playsNatively(options.video);
     this.#engine = new HlsEngine({
       ...{ video: options.video, playlistUrl: options.playlistUrl, loading: LOADING },
+      onLevels: (hls) => (hls.loadLevel = levelOf(hls, this.#wantedId)),
       onPlaylist: (details) => this.#onPlaylist(details),
       onFailure: (failure) => this.#onFailure(failure),
     });
@@ -100,6 +111,34 @@ export class LlHlsPlayback {
     this.#controller.configure(hints);
   }
 
+  /** Safari's own player chooses by itself. */
+  get canChoose(): boolean {
+    return !this.#native;
+  }
+
+  /**
+   * From now on the rendition of this id, which is there, after what is loaded of the other; null: whichever the network carries. One that was not there when
+   * the list of renditions was read is loaded with a new list, while the last picture stands.
+   */
+  watch(renditionId: string | null): void {
+    if (renditionId === this.#wantedId) {
+      return;
+    }
+    this.#wantedId = renditionId;
+    const hls = this.#engine.hls;
+    if (hls === undefined || hls.levels.length === 0) {
+      return;
+    }
+    const level = levelOf(hls, renditionId);
+    if (renditionId === null) {
+      hls.loadLevel = LEVEL_AUTO;
+    } else if (level === LEVEL_AUTO) {
+      void this.#build();
+    } else {
+      hls.nextLevel = level;
+    }
+  }
+
   /** To the live edge at once: the viewer comes back to the tab, or presses play. */
   seekToLive(): void {
     const { video } = this.#options;
@@ -129,6 +168,11 @@ export class LlHlsPlayback {
     this.#retryAtMs = null;
     this.#movedAtMs = this.#options.clock.nowMs();
     const { video, playlistUrl } = this.#options;
+    if (this.#isBuilt) {
+      this.#moving = false;
+      this.#options.onEvent({ type: 'rebuilding' });
+    }
+    this.#isBuilt = true;
     if (this.#native) {
       video.src = playlistUrl;
       return;
@@ -262,6 +306,12 @@ export class LlHlsPlayback {
     };
   }
 }
+
+/** Each rendition has a playlist of its own name: `h480.m3u8`, and `video.m3u8` for the main one. */
+const levelOf = (hls: Hls, renditionId: string | null): number => {
+  const file = `/${renditionId === 'main' ? 'video' : renditionId}.m3u8`;
+  return renditionId === null ? LEVEL_AUTO : hls.levels.findIndex(({ uri }) => uri.split('?')[0]?.endsWith(file));
+};
 
 const endOf = (ranges: TimeRanges): number | null => (ranges.length === 0 ? null : ranges.end(ranges.length - 1));
 

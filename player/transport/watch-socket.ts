@@ -12,6 +12,8 @@ export type WatchSocketOptions = {
   readonly clock: PlayerClock;
   onMessage(message: Exclude<ServerMessage, { type: 'pong' }>): void;
   onExchange(exchange: PingExchange): void;
+  /** It can be written to. */
+  onOpen(): void;
   /** The socket was lost or could not be opened. Said for each attempt. */
   onLost(): void;
 };
@@ -61,6 +63,11 @@ export class WatchSocket {
     this.#send({ type: 'report', report });
   }
 
+  /** The rendition this viewer wants over WebRTC. Dropped when the socket is not open: to be said again by `onOpen`. */
+  watch(rendition: string): void {
+    this.#send({ type: 'watch', rendition });
+  }
+
   /** Pings, reconnects, notices silence. To be called several times a second. */
   tick(): void {
     const nowMs = this.#options.clock.nowMs();
@@ -104,6 +111,7 @@ export class WatchSocket {
   #onOpen(socket: WebSocket): void {
     if (socket === this.#socket) {
       this.#heardAtMs = this.#options.clock.nowMs();
+      this.#options.onOpen();
       this.tick();
     }
   }
@@ -168,7 +176,9 @@ export class WatchSocket {
   }
 }
 
-const TYPES: readonly string[] = ['state', 'pong', 'rtp-mapping', 'hints', 'closing'] satisfies ServerMessage['type'][];
+const TYPES: readonly string[] = [
+  ...(['state', 'pong', 'rtp-mapping', 'renditions', 'hints', 'closing'] satisfies ServerMessage['type'][]),
+];
 
 /** The server is ours; this only keeps a newer server's messages, and a stranger's, from being misread. */
 export const parseServerMessage = (data: unknown): ServerMessage | null => {

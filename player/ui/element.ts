@@ -7,6 +7,7 @@ import type { PlayerView } from '../rewind-machine.ts';
 import { broadcastAddresses, replayAddresses, type ReplayAddresses } from '../transport/addresses.ts';
 import type { PlaybackSample } from '../transport/playback-sample.ts';
 import { deedOf, type KeyDeed, type KeyPlace } from './keys.ts';
+import { RenditionMenu } from './rendition-menu.ts';
 import { Stage } from './stage.ts';
 import { MARKUP, STYLE } from './template.ts';
 import { ENGLISH, latencyText } from './texts.ts';
@@ -38,6 +39,7 @@ export class SluicePlayer extends HTMLElement {
   readonly #frame: HTMLElement;
   readonly #stage: Stage;
   readonly #time: TimeControls;
+  readonly #renditionMenu: RenditionMenu;
   #playback: MediaPlayer | undefined;
   #isReplay = false;
   #timeTimer: ReturnType<typeof setInterval> | undefined;
@@ -74,6 +76,10 @@ export class SluicePlayer extends HTMLElement {
       ...{ root: this.#root, stage: this.#stage },
       player: () => this.#playback,
       onGoLive: () => this.goLive(),
+    });
+    this.#renditionMenu = new RenditionMenu({
+      ...{ frame: this.#frame, button: this.#find('.rendition'), list: this.#find('.menu') },
+      onChoose: (renditionId) => (this.rendition = renditionId),
     });
     this.#label();
     this.#listen();
@@ -129,6 +135,21 @@ export class SluicePlayer extends HTMLElement {
     this.#volume = Math.min(1, Math.max(0, volume));
     this.#muted = this.#volume === 0;
     this.#applySound();
+  }
+
+  /** Ids of what can be chosen now, largest first; empty while there is no choice. */
+  get renditions(): readonly string[] {
+    return this.#playback?.renditions()?.renditions.map(({ id }) => id) ?? [];
+  }
+
+  /** `auto`, or the id of what the viewer wants to see whenever it is there. */
+  get rendition(): string {
+    return this.#playback?.renditions()?.wantedId ?? 'auto';
+  }
+
+  set rendition(renditionId: string) {
+    this.#playback?.chooseRendition(renditionId);
+    this.#renderRenditions();
   }
 
   get paused(): boolean {
@@ -397,8 +418,8 @@ export class SluicePlayer extends HTMLElement {
     this.#frame.classList.remove('resting');
     clearTimeout(this.#restTimer);
     this.#restTimer = setTimeout(() => {
-      const isAtRest = this.#view.status === 'playing' && !this.#paused && !this.#time.isDragging;
-      this.#frame.classList.toggle('resting', isAtRest);
+      const isBusy = this.#paused || this.#time.isDragging || this.#renditionMenu.isOpen;
+      this.#frame.classList.toggle('resting', this.#view.status === 'playing' && !isBusy);
     }, REST_AFTER_MS);
   }
 
@@ -441,6 +462,13 @@ export class SluicePlayer extends HTMLElement {
   #renderTime(): void {
     const isSwitching = this.#view.isSwitching;
     this.#time.render({ isSwitching, isPaused: this.#paused, nowMs: playerClock.nowMs() });
+    this.#renderRenditions();
+  }
+
+  #renderRenditions(): void {
+    const { widthPx = 0, heightPx = 0 } = this.#sample ?? {};
+    const lines = Math.min(widthPx, heightPx);
+    this.#renditionMenu.render(this.#playback?.renditions() ?? null, lines > 0 ? lines : null);
   }
 
   #showVolume(slider: HTMLElement): void {

@@ -45,6 +45,7 @@ export const MARKUP = `
         <svg viewBox="0 0 24 24" aria-hidden="true"><path class="line" d="M4.500 5.500h15v13h-15zM10.500 10.600a2 2 0 1 0 0 2.800m6.500-2.800a2 2 0 1 0 0 2.800"/></svg>
       </button>
       <select class="speed" hidden></select>
+      <button type="button" class="rendition" part="rendition-button" aria-haspopup="menu" aria-expanded="false" hidden></button>
       <button type="button" class="small-window icon" hidden>
         <svg viewBox="0 0 24 24" aria-hidden="true"><path class="line" d="M10 18.500H4.500v-13h15V10"/><path d="M12.500 12.500h8v6.500h-8z"/></svg>
       </button>
@@ -54,6 +55,7 @@ export const MARKUP = `
       </button>
     </div>
   </div>
+  <div class="menu" part="rendition-menu" role="menu" hidden></div>
 </div>`;
 
 export const STYLE = `
@@ -164,6 +166,24 @@ svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: r
 }
 .speed:hover { background: rgb(255 255 255 / .12); }
 .speed option { background: #161a22; color: #f3f5f9; }
+.rendition { min-width: 44px; min-height: 44px; padding: 0 8px; border-radius: 10px; font-size: 13px; font-weight: 600; white-space: nowrap; }
+.rendition:is(:hover, [aria-expanded=true]) { background: rgb(255 255 255 / .12); }
+.menu {
+  position: absolute; right: 10px; bottom: 56px; max-height: calc(100% - 64px); min-width: 190px; overflow-y: auto; overscroll-behavior: contain;
+  padding: 6px; border-radius: 14px; background: rgb(16 19 26 / .96); box-shadow: 0 10px 40px rgb(0 0 0 / .5);
+  animation: appear .12s ease-out; scrollbar-width: thin;
+}
+.menu button {
+  display: flex; align-items: center; gap: 8px; width: 100%; min-height: 44px; padding: 0 12px 0 34px; border-radius: 9px; text-align: left;
+  position: relative; white-space: nowrap;
+}
+.menu button:hover { background: rgb(255 255 255 / .1); }
+.menu span { font-weight: 600; }
+.menu small { margin-left: auto; padding-left: 14px; font-size: 12px; opacity: .72; font-variant-numeric: tabular-nums; }
+.menu [aria-checked=true]::before {
+  content: ''; position: absolute; left: 14px; top: 50%; width: 6px; height: 11px; margin-top: -8px; transform: rotate(42deg);
+  border: solid var(--accent); border-width: 0 2.5px 2.5px 0;
+}
 .captions.on { box-shadow: inset 0 -3px 0 -1px var(--accent); }
 .big-play {
   position: absolute; left: 50%; top: 50%; width: 76px; height: 76px; margin: -38px; border-radius: 50%;
@@ -189,6 +209,9 @@ svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: r
   .go-live { padding: 0 6px; }
   .time { padding: 0 2px; font-size: 12px; }
   .controls { padding-left: 10px; padding-right: 10px; }
+  /* The whole height of a low picture, over the controls: five entries without a scroll. */
+  .menu { right: 6px; bottom: 6px; max-height: calc(100% - 12px); padding: 4px; }
+  .menu button { min-height: 40px; }
   .badges { top: 8px; left: 8px; right: 8px; font-size: 11px; }
   /* In the corner, small: a phone's picture is low, and its middle is what people came for. */
   .sound { top: 8px; bottom: auto; left: auto; right: 8px; transform: none; min-height: 36px; padding: 0 12px; font-size: 12px; }
@@ -199,10 +222,11 @@ svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: r
 @keyframes appear { from { opacity: 0; } }
 @media (prefers-reduced-motion: reduce) {
   .spinner { animation-duration: 4s; }
-  .words, .controls, .track, .go-live.switching .dot { animation: none; transition: none; }
+  .words, .menu, .controls, .track, .go-live.switching .dot { animation: none; transition: none; }
 }
 @media (forced-colors: active) {
-  .badges > span, .sound, .icon, .track, .big-play { border: 1px solid; }
+  .badges > span, .sound, .icon, .track, .big-play, .rendition, .menu { border: 1px solid; }
+  .menu [aria-checked=true]::before { border-color: Highlight; forced-color-adjust: none; }
   .played, .knob, .dot { background: Highlight; forced-color-adjust: none; }
 }
 `;

@@ -28,6 +28,9 @@ export type Texts = {
   readonly captions: string;
   readonly captionsOff: string;
   readonly enterSmallWindow: string;
+  readonly rendition: string;
+  readonly auto: string;
+  readonly asSent: string;
 };
 
 export const ENGLISH: Texts = {
@@ -77,6 +80,27 @@ export const ENGLISH: Texts = {
   captions: 'Captions',
   captionsOff: 'off',
   enterSmallWindow: 'Picture in picture',
+  rendition: 'Quality',
+  auto: 'Auto',
+  asSent: 'as sent',
+};
+
+const FPS_USUAL_MAX = 31;
+
+/** `720p`, `720p60`: lines of the shorter side, and the rate where it is more than usual. */
+export const linesText = (picture: { widthPx: number; heightPx: number; frameRateFps: number | null }): string => {
+  const { widthPx, heightPx, frameRateFps } = picture;
+  const rate = frameRateFps !== null && frameRateFps > FPS_USUAL_MAX ? Math.round(frameRateFps) : '';
+  return `${Math.min(widthPx, heightPx)}p${rate}`;
+};
+
+export const bitrateText = (bitrateBps: number): string => {
+  if (bitrateBps <= 0) {
+    return '';
+  }
+  return bitrateBps < 995_000
+    ? `${Math.max(10, Math.round(bitrateBps / 10_000) * 10)} kbit/s`
+    : `${(bitrateBps / 1e6).toFixed(1)} Mbit/s`;
 };
 
 /** Latency in words: milliseconds below a second, else seconds with one decimal. */

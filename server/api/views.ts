@@ -5,15 +5,18 @@ import type {
   DoctorFinding,
   PlaybackHints,
   QualityReport,
+  RenditionSummary,
   ServerMessage,
 } from './contract/socket.ts';
 
 export type BroadcastsView = {
   list(): readonly BroadcastSummary[];
   find(name: string): BroadcastSummary | undefined;
+  /** What its viewers may choose among now, largest first; empty without a picture. */
+  renditionsOf(name: string): readonly RenditionSummary[];
   /** Ends a broadcast now; false when there is none. */
   end(name: string, reason: string): boolean;
-  /** Tells of every change of state or viewer count under `name`; the returned function ends it. */
+  /** Tells of every change of state, viewer count or renditions under `name`; the returned function ends it. */
   watch(name: string, onChange: () => void): () => void;
 };
 
@@ -42,6 +45,8 @@ export type ViewerSessionView = {
   /** Messages meant for this viewer alone (the current one first); the returned function ends it. */
   listen(onMessage: (message: ServerMessage) => void): () => void;
   report(report: QualityReport): void;
+  /** From now on this rendition (`main`, or a rung's id); undefined: what the server thinks best. */
+  watch(renditionId: string | undefined): void;
 };
 
 export type SessionsView = { findBySecret(secret: string): ViewerSessionView | undefined };

@@ -14,7 +14,7 @@ import { STAMP_READER_SCRIPT, takeFrames, type ReadFrame } from '../latency/view
 import { closeBrowser, openPage, type OpenPage } from '../support/browser.ts';
 import { SluiceProcess } from '../support/sluice-process.ts';
 import { passMs, within, withinValue } from '../support/wait.ts';
-import { openPlaying, viewOf } from '../support/watch-page.ts';
+import { CURTAIN_SCRIPT, curtain, openPlaying, viewOf, watchCurtain } from '../support/watch-page.ts';
 
 const NAME = 'show';
 /** Stamps count milliseconds modulo this. */
@@ -55,29 +55,6 @@ after(async () => {
   await publisher?.stop();
   await sluice?.stop();
 });
-
-/** Looks in each frame of the page whether the player shows a picture, moving or last. */
-const CURTAIN_SCRIPT = `
-  globalThis.sluiceBareCount = 0;
-  globalThis.sluiceLookCount = 0;
-  const look = () => {
-    requestAnimationFrame(look);
-    const root = document.querySelector('sluice-player')?.shadowRoot;
-    if (!globalThis.sluiceWatched || !root) return;
-    const shown = root.querySelector('video.shown');
-    const isBare = !(shown && shown.readyState >= 1 && shown.videoWidth > 0) && root.querySelector('.last-picture').hidden;
-    globalThis.sluiceLookCount += 1;
-    globalThis.sluiceBareCount += isBare ? 1 : 0;
-  };
-  look();`;
-
-type Curtain = { sluiceWatched: boolean; sluiceBareCount: number; sluiceLookCount: number };
-
-const curtain = (page: Page): Promise<Pick<Curtain, 'sluiceBareCount' | 'sluiceLookCount'>> =>
-  page.evaluate(() => {
-    const { sluiceBareCount, sluiceLookCount } = globalThis as unknown as Curtain;
-    return { sluiceBareCount, sluiceLookCount };
-  });
 
 /** Keys go to the player's frame, as after a click on it. */
 const press = async (page: Page, key: string): Promise<void> => {
@@ -143,7 +120,7 @@ test('a WHEP viewer goes five seconds back and returns: never without a picture,
   const { page } = opened;
   await openPlaying(page, sluice.watchUrl(NAME), 'whep');
   await within(10_000, 'there is something to go back to', () => performance.now() - startedAtMs > BACK_MS + 3500);
-  await page.evaluate(() => Object.assign(globalThis, { sluiceWatched: true }));
+  await watchCurtain(page);
   const watcher = new Watcher(page);
   const liveAgeMs = await withinValue(5000, 'live pictures are read', async () => {
     const age = await watcher.ageMs();

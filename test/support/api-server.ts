@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { BroadcastSummary, ServerMessage } from '../../server/api/contract/socket.ts';
+import type { BroadcastSummary, RenditionSummary, ServerMessage } from '../../server/api/contract/socket.ts';
 import type { HttpServerParts } from '../../server/api/http-server.ts';
 import { DEFAULT_HTTP_SERVER_OPTIONS, DEFAULT_TLS_OPTIONS, HttpServer } from '../../server/api/http-server.ts';
 import { DEFAULT_SOCKET_OPTIONS } from '../../server/api/routes/socket.ts';
@@ -34,7 +34,10 @@ export type ApiFixture = {
   readonly requests: HttpRequest[];
   readonly ended: string[];
   readonly reports: unknown[];
+  /** What was asked for by `watch`. */
+  readonly watched: (string | undefined)[];
   readonly tell: () => void;
+  renditions: readonly RenditionSummary[];
   isReady: boolean;
   summary: BroadcastSummary;
   toViewer: (message: ServerMessage) => void;
@@ -50,8 +53,16 @@ export const withApiServer = async (
   const folder = mkdtempSync(join(tmpdir(), 'sluice-api-'));
   writeFileSync(join(folder, 'index.html'), '<title>live</title>');
   writeFileSync(join(folder, 'watch.html'), '<title>watch</title>');
-  const fixture = { folder, url: '', tlsUrl: '', isReady: true, summary: SUMMARY, toViewer: () => undefined };
-  const told = { requests: [], ended: [], reports: [], metrics: new Metrics({ collectDefaults: false }) };
+  const fixture = {
+    folder,
+    url: '',
+    tlsUrl: '',
+    isReady: true,
+    summary: SUMMARY,
+    renditions: [],
+    toViewer: () => undefined,
+  };
+  const told = { requests: [], ended: [], reports: [], watched: [], metrics: new Metrics({ collectDefaults: false }) };
   const watchers = new Set<() => void>();
   const tell = (): void => watchers.forEach((onChange) => onChange());
   const whole = Object.assign(fixture, told, { tell }) as unknown as ApiFixture;
@@ -98,6 +109,7 @@ const partsFor = (fixture: ApiFixture, watchers: Set<() => void>): HttpServerPar
       fixture.ended.push(name);
       return name === 'demo';
     },
+    renditionsOf: () => fixture.renditions,
     watch: (_name, onChange) => {
       watchers.add(onChange);
       return () => watchers.delete(onChange);
@@ -125,6 +137,7 @@ const partsFor = (fixture: ApiFixture, watchers: Set<() => void>): HttpServerPar
               return () => undefined;
             },
             report: (report) => fixture.reports.push(report),
+            watch: (renditionId) => fixture.watched.push(renditionId),
           }
         : undefined,
   },

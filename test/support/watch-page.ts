@@ -40,3 +40,31 @@ export const openPlaying = async (page: Page, url: string, transport: 'whep' | '
     }
   }
 };
+
+/** Looks in each frame of the page whether the player shows a picture, moving or last; from `watchCurtain` on. */
+export const CURTAIN_SCRIPT = `
+  globalThis.sluiceBareCount = 0;
+  globalThis.sluiceLookCount = 0;
+  const look = () => {
+    requestAnimationFrame(look);
+    const root = document.querySelector('sluice-player')?.shadowRoot;
+    if (!globalThis.sluiceWatched || !root) return;
+    const shown = root.querySelector('video.shown');
+    const isBare = !(shown && shown.readyState >= 1 && shown.videoWidth > 0) && root.querySelector('.last-picture').hidden;
+    globalThis.sluiceLookCount += 1;
+    globalThis.sluiceBareCount += isBare ? 1 : 0;
+  };
+  look();`;
+
+type Curtain = { sluiceWatched: boolean; sluiceBareCount: number; sluiceLookCount: number };
+
+export const curtain = async (page: Page): Promise<Pick<Curtain, 'sluiceBareCount' | 'sluiceLookCount'>> =>
+  page.evaluate(() => {
+    const { sluiceBareCount, sluiceLookCount } = globalThis as unknown as Curtain;
+    return { sluiceBareCount, sluiceLookCount };
+  });
+
+/** From now on each frame is looked at. */
+export const watchCurtain = async (page: Page): Promise<void> => {
+  await page.evaluate(() => Object.assign(globalThis, { sluiceWatched: true }));
+};

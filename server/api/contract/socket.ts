@@ -16,13 +16,31 @@ export type ServerMessage =
    * advance by 90 000 a second from there follow by arithmetic, until the next such message.
    */
   | { readonly type: 'rtp-mapping'; readonly rtpTimestamp: number; readonly mediaMs: number; readonly wallMs: number }
+  /** What the viewer may choose among; first, and when it changes. */
+  | { readonly type: 'renditions'; readonly renditions: readonly RenditionSummary[] }
   /** Parameters for players; never needed to play. */
   | { readonly type: 'hints'; readonly hints: PlaybackHints }
   /** The server is about to close the socket or the session, and why. */
   | { readonly type: 'closing'; readonly reason: string };
 
 export type ClientMessage =
-  { readonly type: 'ping'; readonly id: number } | { readonly type: 'report'; readonly report: QualityReport };
+  | { readonly type: 'ping'; readonly id: number }
+  | { readonly type: 'report'; readonly report: QualityReport }
+  /**
+   * From now on this rendition over WebRTC, at the next keyframe: the id of a rung, `main`, or `auto` (what the server thinks best). A rung that is
+   * not there just now is given when it is; until then what everybody gets. Only on a socket that is bound to a session.
+   */
+  | { readonly type: 'watch'; readonly rendition: string };
+
+export type RenditionSummary = {
+  /** `main` (the publisher's own picture, or what stands for it where browsers cannot show that), or of a rung: `h480`. */
+  readonly id: string;
+  readonly widthPx: number;
+  readonly heightPx: number;
+  readonly frameRateFps: number | null;
+  /** Of late, pictures only. */
+  readonly bitrateBps: number;
+};
 
 /** Every 2 s. Clipped and rate-limited by the server. */
 export type QualityReport = {
@@ -68,14 +86,8 @@ export type BroadcastSummary = {
 };
 
 export type LadderSummary = {
-  /** Largest first. */
-  readonly rungs: readonly {
-    readonly id: string;
-    readonly widthPx: number;
-    readonly heightPx: number;
-    readonly frameRateFps: number;
-    readonly bitrateBps: number;
-  }[];
+  /** Largest first. One that has not begun has no bitrate. */
+  readonly rungs: readonly RenditionSummary[];
   /** What was not made, and why, in plain words. */
   readonly leftOut: readonly { readonly id: string; readonly why: string }[];
   /** Media that waits in the encoder. */

@@ -11,7 +11,7 @@ import { z } from 'zod';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
-import type { ClientMessage, ServerMessage } from '../contract/socket.ts';
+import type { ClientMessage, RenditionSummary, ServerMessage } from '../contract/socket.ts';
 import type { AccessView, BroadcastsView, HintsView, SessionsView, ViewerSessionView } from '../views.ts';
 
 export type SocketOptions = {
@@ -43,6 +43,10 @@ export type SocketParts = {
 };
 
 const PATH_FORM = /^\/ws\/([A-Za-z0-9_-]{1,64})$/;
+/** `auto`, `main`, a rung's id; `h\d{3,4}` in the hub's words. */
+const RENDITION_FORM = /^(?:auto|main|h\d{3,4})$/;
+/** A bitrate that moved by less than this is no news. */
+const BITRATE_NEWS_RATIO = 0.25;
 const COUNT = z.number().int().min(0).max(1e9);
 
 const CLIENT_MESSAGE: z.ZodType<ClientMessage> = z.discriminatedUnion('type', [
@@ -58,6 +62,7 @@ const CLIENT_MESSAGE: z.ZodType<ClientMessage> = z.discriminatedUnion('type', [
       framesDropped: COUNT,
     }),
   }),
+  z.strictObject({ type: z.literal('watch'), rendition: z.string().regex(RENDITION_FORM) }),
 ]);
 
 /** The sockets of all doors together. */
@@ -136,6 +141,7 @@ class ViewerSocket {
   #windowStartMs: number;
   #lastHeardAtMs: number;
   #lastState = '';
+  #lastRenditions: readonly RenditionSummary[] = [];
 
   constructor(options: {
     socket: WebSocket;
@@ -159,13 +165,13 @@ class ViewerSocket {
     this.#socket.on('message', (raw, isBinary) => this.#onMessage(isBinary ? '' : messageText(raw)));
     this.#socket.on('error', () => this.#socket.terminate());
     this.#socket.on('close', () => this.#stop());
-    this.#stops.push(broadcasts.watch(this.#name, () => this.#sendState()));
+    this.#stops.push(broadcasts.watch(this.#name, () => this.#sendNews()));
     if (this.#session !== undefined) {
       this.#stops.push(this.#session.listen((message) => this.#send(message)));
     }
     const heartbeat = setInterval(() => this.#checkIdle(), settings.idleTimeoutMs / 4);
     this.#stops.push(() => clearInterval(heartbeat));
-    this.#sendState();
+    this.#sendNews();
     this.#send({ type: 'hints', hints: hints.hintsFor(this.#name) });
   }
 
@@ -187,6 +193,8 @@ class ViewerSocket {
       this.#drop('message_invalid');
     } else if (message.type === 'ping') {
       this.#send({ type: 'pong', id: message.id, serverWallMs: this.#parts.clock.wallMs() });
+    } else if (message.type === 'watch') {
+      this.#session?.watch(message.rendition === 'auto' ? undefined : message.rendition);
     } else {
       this.#session?.report(message.report);
     }
@@ -199,6 +207,15 @@ class ViewerSocket {
     }
     this.#messageCount += 1;
     return this.#messageCount <= this.#parts.settings.messageRateMaxPerS;
+  }
+
+  #sendNews(): void {
+    this.#sendState();
+    const renditions = this.#parts.broadcasts.renditionsOf(this.#name);
+    if (!isSameChoice(renditions, this.#lastRenditions)) {
+      this.#lastRenditions = renditions;
+      this.#send({ type: 'renditions', renditions });
+    }
   }
 
   #sendState(): void {
@@ -242,6 +259,14 @@ class ViewerSocket {
     this.#stop();
   }
 }
+
+const isSameChoice = (now: readonly RenditionSummary[], before: readonly RenditionSummary[]): boolean =>
+  now.length === before.length &&
+  now.every(({ id, widthPx, heightPx, bitrateBps }, index) => {
+    const last = before[index];
+    const isSamePicture = last?.id === id && last.widthPx === widthPx && last.heightPx === heightPx;
+    return isSamePicture && Math.abs(bitrateBps - last.bitrateBps) <= last.bitrateBps * BITRATE_NEWS_RATIO;
+  });
 
 const messageText = (raw: unknown): string => (raw instanceof Buffer ? raw.toString('utf8') : '');
 

@@ -74,6 +74,14 @@ export class BroadcastOutput {
     session.useRendition(this.#videoFor(renditionId), { isOldUsable: () => false });
   }
 
+  /** It goes over at a keyframe that both have; the one it watches goes on until then. No viewer of this broadcast: nothing. */
+  watch(session: ViewerSession, renditionId: string | undefined): void {
+    if (this.#wishes.has(session)) {
+      this.#wishes.set(session, renditionId);
+      session.useRendition(this.#videoFor(renditionId), { isOldUsable: (old) => this.#isFit(old) });
+    }
+  }
+
   remove(session: ViewerSession): void {
     this.#wishes.delete(session);
     if (this.#wishes.size === 0) {

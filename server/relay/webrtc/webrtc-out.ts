@@ -86,6 +86,13 @@ export class WebRtcOut {
     return (this.#outputs.get(broadcast)?.sessions ?? []).filter(({ isConnected }) => isConnected).length;
   }
 
+  /** From now on this rendition, `main`, or, when undefined, what everybody gets; for one that is not there, as soon as it is. */
+  watch(session: ViewerSession, renditionId: string | undefined): void {
+    for (const output of this.#outputs.values()) {
+      output.watch(session, renditionId);
+    }
+  }
+
   /** What a viewer may ask for by name: the rungs that can be played now, largest first. */
   rungsOf(broadcast: Broadcast): readonly string[] {
     return [...broadcast.renditions.values()].filter((one) => isRungId(one.id) && isPlayable(one)).map(({ id }) => id);

@@ -173,7 +173,32 @@ test('a socket with its session’s secret carries what concerns that viewer; ot
   });
 });
 
+test('a socket tells what may be chosen, again when it changes, and takes the choice of the session it is bound to', async () => {
+  await withApiServer(async (fixture) => {
+    const main = { id: 'main', widthPx: 1280, heightPx: 720, frameRateFps: 30, bitrateBps: 2_000_000 };
+    const rung = { ...main, id: 'h480', widthPx: 854, heightPx: 480, bitrateBps: 700_000 };
+    const { next, socket } = await openSocket(`${fixture.url}/ws/demo?session=s3cret`);
+    await next();
+    await next();
+    for (const renditions of [[main, rung], [main, { ...rung, bitrateBps: 1_100_000 }], [main]]) {
+      fixture.renditions = renditions;
+      fixture.tell();
+      assert.deepEqual(await next(), { type: 'renditions', renditions });
+      fixture.renditions = renditions.map((one) => ({ ...one, bitrateBps: one.bitrateBps * 1.1 }));
+      fixture.tell();
+    }
+    for (const rendition of ['h480', 'main', 'auto']) {
+      socket.send(JSON.stringify({ type: 'watch', rendition }));
+    }
+    socket.send(JSON.stringify({ type: 'ping', id: 3 }));
+    assert.equal((await next()).type, 'pong', 'a bitrate that wanders is no news');
+    assert.deepEqual(fixture.watched, ['h480', 'main', undefined]);
+    socket.close();
+  });
+});
+
 for (const [what, texts, reason] of [
+  ['a rendition of no possible name', [JSON.stringify({ type: 'watch', rendition: 'h480"' })], 'message_invalid'],
   ['nonsense', ['{'], 'message_invalid'],
   ['unknown fields', [JSON.stringify({ type: 'ping', id: 1, more: 2 })], 'message_invalid'],
   ['a flood', Array.from({ length: 20 }, (_, id) => JSON.stringify({ type: 'ping', id })), 'too_many_messages'],

@@ -290,6 +290,78 @@ test('viewers change to the repaired rendition at a keyframe, with numbers and s
   });
 });
 
+test('a viewer goes to the rung it asks for at a keyframe of both, waits with the main picture for one that is gone, and back', async () => {
+  await within(async (setup, client) => {
+    const session = sessionOf(setup, client);
+    const push = (id: string, index: number): void => {
+      setup.broadcast.addRendition(id).push({
+        track,
+        dtsTicks: index * 3_000,
+        ptsTicks: index * 3_000,
+        isKeyframe: index % 3 === 0,
+        // Its last bytes tell which picture of which rendition it is.
+        payload: joinNalUnits([Uint8Array.of(index % 3 === 0 ? 0x65 : 0x41, index, id === 'h480' ? 1 : 0)]),
+        arrivedAtMs: systemClock.nowMs(),
+        arrivedAtWallMs: systemClock.wallMs(),
+        isDiscontinuity: false,
+      });
+    };
+    const seen = (): string[] =>
+      videoOf(client)
+        .filter(({ payload }) => [1, 5].includes(payload[0]! & 0x1f) && payload.length === 3)
+        .map(({ payload }) => `${payload[1]}${payload[2] === 1 ? 'r' : ''}`);
+    const both = async (from: number, to: number): Promise<void> => {
+      for (let index = from; index < to; index += 1) {
+        push('source-video', index);
+        push('h480', index);
+      }
+      await waitFor(
+        `picture ${to - 1}`,
+        () =>
+          seen()
+            .at(-1)
+            ?.startsWith(String(to - 1)) === true,
+      );
+    };
+    await both(30, 34);
+    setup.out.watch(session, 'h480');
+    await both(34, 41);
+    setup.broadcast.removeRendition('h480', 'shed');
+    push('source-video', 41);
+    push('source-video', 42);
+    await waitFor('the main picture', () => seen().at(-1) === '42');
+    await both(43, 47);
+    setup.out.watch(session, undefined);
+    await both(47, 50);
+    assert.deepEqual(
+      seen().slice(seen().lastIndexOf('33')),
+      [
+        '33',
+        '34',
+        '35',
+        '36r',
+        '37r',
+        '38r',
+        '39r',
+        '40r',
+        '39',
+        '40',
+        '41',
+        '42',
+        '43',
+        '44',
+        '45r',
+        '46r',
+        '47r',
+        '48',
+        '49',
+      ],
+      'from 41 on it begins anew with what is cached of the main picture',
+    );
+    assert.equal(session.endReason, undefined);
+  });
+});
+
 test('the session ends when the broadcast does', async () => {
   await within(async (setup, client) => {
     const session = sessionOf(setup, client);

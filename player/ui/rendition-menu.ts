@@ -1,0 +1,163 @@
+/** The menu of renditions: a button that names the one in force, and a list that opens above it, for pointers, fingers and keys (ARIA menu button). */
+import type { RenditionChoice } from '../media-player.ts';
+import { ENGLISH, bitrateText, linesText } from './texts.ts';
+
+export type RenditionMenuOptions = {
+  readonly frame: HTMLElement;
+  readonly button: HTMLElement;
+  readonly list: HTMLElement;
+  onChoose(renditionId: string): void;
+};
+
+type Item = { readonly id: string; readonly label: string; readonly detail: string };
+
+const AUTO = 'auto';
+
+export class RenditionMenu {
+  readonly #options: RenditionMenuOptions;
+  #drawn = '';
+
+  constructor(options: RenditionMenuOptions) {
+    this.#options = options;
+    const { frame, button, list } = options;
+    button.addEventListener('click', () => (this.isOpen ? this.#close() : this.#open()));
+    button.addEventListener('keydown', (event) => this.#onButtonKey(event));
+    list.addEventListener('keydown', (event) => this.#onListKey(event));
+    list.addEventListener('click', ({ target }) => this.#onPick(target));
+    list.setAttribute('aria-label', ENGLISH.rendition);
+    frame.addEventListener('pointerdown', (event) => {
+      const path = event.composedPath();
+      if (this.isOpen && !path.includes(list) && !path.includes(button)) {
+        this.#close();
+      }
+    });
+    frame.addEventListener('focusout', ({ relatedTarget }) => {
+      const isInside =
+        relatedTarget instanceof Node && (list.contains(relatedTarget) || button.contains(relatedTarget));
+      if (this.isOpen && relatedTarget !== null && !isInside) {
+        this.#close();
+      }
+    });
+  }
+
+  get isOpen(): boolean {
+    return !this.#options.list.hidden;
+  }
+
+  /** `choice` null: there is nothing to choose. `shownLines`: of the picture on screen. To be called a few times a second. */
+  render(choice: RenditionChoice | null, shownLines: number | null): void {
+    const { button } = this.#options;
+    button.hidden = choice === null;
+    if (choice === null) {
+      this.#close();
+      return;
+    }
+    const items = itemsOf(choice, shownLines);
+    const drawn = JSON.stringify([choice.wantedId, items]);
+    if (drawn === this.#drawn) {
+      return;
+    }
+    this.#drawn = drawn;
+    const wanted = items.find(({ id }) => id === choice.wantedId);
+    button.textContent = wanted?.label ?? ENGLISH.auto;
+    button.title = `${ENGLISH.rendition}: ${button.textContent}`;
+    button.setAttribute('aria-label', button.title);
+    this.#draw(items, wanted?.id ?? AUTO);
+  }
+
+  #draw(items: readonly Item[], wantedId: string): void {
+    const focusedId = this.#items.find((item) => item.matches(':focus'))?.dataset['id'];
+    this.#options.list.replaceChildren(...items.map((item) => itemElement(item, item.id === wantedId)));
+    if (focusedId !== undefined) {
+      (this.#items.find(({ dataset }) => dataset['id'] === focusedId) ?? this.#items[0])?.focus();
+    }
+  }
+
+  get #items(): HTMLElement[] {
+    return [...this.#options.list.querySelectorAll<HTMLElement>('[role=menuitemradio]')];
+  }
+
+  #open(): void {
+    this.#options.list.hidden = false;
+    this.#options.button.setAttribute('aria-expanded', 'true');
+    this.#items.find((item) => item.getAttribute('aria-checked') === 'true')?.focus();
+  }
+
+  #close(): void {
+    const hadFocus = this.#items.some((item) => item.matches(':focus'));
+    this.#options.list.hidden = true;
+    this.#options.button.setAttribute('aria-expanded', 'false');
+    if (hadFocus) {
+      this.#options.button.focus();
+    }
+  }
+
+  #onPick(target: EventTarget | null): void {
+    const id =
+      target instanceof Element ? target.closest<HTMLElement>('[role=menuitemradio]')?.dataset['id'] : undefined;
+    if (id !== undefined) {
+      this.#close();
+      this.#options.onChoose(id);
+    }
+  }
+
+  #onButtonKey(event: KeyboardEvent): void {
+    if (event.key === 'ArrowUp' || event.key === 'ArrowDown') {
+      take(event);
+      this.#open();
+    }
+  }
+
+  /** While it is open its keys are its own. */
+  #onListKey(event: KeyboardEvent): void {
+    const items = this.#items;
+    const place = items.findIndex((item) => item.matches(':focus'));
+    const places: Readonly<Record<string, number>> = {
+      ArrowDown: (place + 1) % items.length,
+      ArrowUp: (place + items.length - 1) % items.length,
+      Home: 0,
+      End: items.length - 1,
+    };
+    const next = places[event.key];
+    if (next !== undefined) {
+      take(event);
+      items[next]?.focus();
+    } else if (event.key === 'Escape') {
+      take(event);
+      this.#close();
+    } else if (event.key === 'Enter' || event.key === ' ') {
+      take(event);
+      this.#onPick(event.target);
+    }
+  }
+}
+
+const take = (event: KeyboardEvent): void => {
+  event.preventDefault();
+  event.stopPropagation();
+};
+
+const itemsOf = ({ renditions, wantedId }: RenditionChoice, shownLines: number | null): Item[] => {
+  const shown = wantedId === AUTO && shownLines !== null ? `${shownLines}p` : '';
+  return [
+    { id: AUTO, label: ENGLISH.auto, detail: shown },
+    ...renditions.map(({ id, bitrateBps, ...picture }) => {
+      const detail = [id === 'main' ? ENGLISH.asSent : '', bitrateText(bitrateBps)].filter((text) => text !== '');
+      return { id, label: linesText(picture), detail: detail.join(' · ') };
+    }),
+  ];
+};
+
+const itemElement = ({ id, label, detail }: Item, isChosen: boolean): HTMLElement => {
+  const item = document.createElement('button');
+  item.type = 'button';
+  item.tabIndex = -1;
+  item.dataset['id'] = id;
+  item.setAttribute('role', 'menuitemradio');
+  item.setAttribute('aria-checked', String(isChosen));
+  const [name, more] = [document.createElement('span'), document.createElement('small')];
+  name.textContent = label;
+  more.textContent = detail;
+  item.append(name, more);
+  return item;
+};
