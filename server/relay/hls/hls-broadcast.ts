@@ -208,17 +208,13 @@ export class HlsBroadcast {
         const { track } = output;
         const facts = rendition?.facts;
         return track?.kind === 'video'
-          ? { ...track, uri: uriOf(output), frameRateFps: facts?.frameRateFps, bitrateBps: facts?.bitrateBps ?? 0 }
+          ? { ...track, uri: uriOf(output), frameRateFps: facts?.frameRateFps, ...output.rates }
           : [];
       }),
       audio:
         this.#audio === undefined || audioTrack?.kind !== 'audio' || !this.#audio.output.hasSegment
           ? undefined
-          : {
-              ...audioTrack,
-              uri: uriOf(this.#audio.output),
-              bitrateBps: this.#broadcast.renditions.get(SOURCE_AUDIO)?.facts.bitrateBps ?? 0,
-            },
+          : { ...audioTrack, uri: uriOf(this.#audio.output), ...this.#audio.output.rates },
     };
   }
 

@@ -16,6 +16,8 @@ import { CAN_SKIP_UNTIL_S, renderMediaPlaylist } from './playlist.ts';
 import type { ProgramClock } from './program-clock.ts';
 import type { RewindHistory } from './rewind-history.ts';
 import type { RewindKey } from './rewind-source.ts';
+import type { SegmentRates } from './segment-rate.ts';
+import { SegmentRate } from './segment-rate.ts';
 
 /** Makes a playlist reach back to the start of the broadcast. */
 export const REWIND_QUERY = '?dvr=1';
@@ -70,6 +72,7 @@ export class HlsRendition {
   readonly #liveDates = new DateRangeList({ skippableAfterMs: CAN_SKIP_UNTIL_S * 1000 });
   readonly #rewindDates = new DateRangeList({ skippableAfterMs: CAN_SKIP_UNTIL_S * 1000 });
   readonly #completed: StoredSegment[] = [];
+  readonly #rate = new SegmentRate();
   #track: Track | undefined;
   #isEnded = false;
   #version = 0;
@@ -101,6 +104,11 @@ export class HlsRendition {
   /** hls.js (1.7) takes a playlist of parts alone for an error, so nothing is announced before this. */
   get hasSegment(): boolean {
     return this.window.listed.some((segment) => segment.isComplete);
+  }
+
+  /** By its segments so far; the mean by those that are listed. */
+  get rates(): SegmentRates {
+    return this.#rate.rates(this.window.listed.filter(({ isComplete, isGap }) => isComplete && !isGap));
   }
 
   /** How often a playlist was written out: once per change and variant, however many ask. */
@@ -224,6 +232,7 @@ export class HlsRendition {
         if (completed !== undefined) {
           this.#options.history?.add(completed);
           this.#completed.push(completed);
+          this.#rate.add(completed);
         }
         return true;
       }

@@ -62,6 +62,8 @@ type Hosted = {
   readonly board: WaitBoard<HttpAnswer>;
   readonly viewers: ViewerTally;
   readonly answers: SharedAnswers;
+  /** The list of renditions, written once a change and variant. */
+  readonly lists: Map<string, HttpAnswer>;
 };
 
 export class HlsServer {
@@ -113,7 +115,7 @@ export class HlsServer {
       rewind: this.#rewind,
       dates: this.#dates,
     });
-    const hosted: Hosted = { hls, board, viewers: new ViewerTally(), answers: new SharedAnswers() };
+    const hosted: Hosted = { hls, board, viewers: new ViewerTally(), answers: new SharedAnswers(), lists: new Map() };
     this.#byName.set(broadcast.name, hosted);
     this.#byUrlId.set(hls.urlId, hosted);
   }
@@ -311,6 +313,7 @@ export class HlsServer {
   }
 
   #onChange(hosted: Hosted): void {
+    hosted.lists.clear();
     hosted.board.wake();
     if (hosted.hls.isEnded && !this.#removalTimers.has(hosted)) {
       const remove = (): void => this.#remove(hosted);
@@ -349,11 +352,18 @@ const findMedia = (output: HlsRendition, kind: string, number: number): Uint8Arr
 };
 
 const multivariantAnswer = (
-  { hls, answers }: Hosted,
+  { hls, answers, lists }: Hosted,
   { isRewind, encoding }: { isRewind: boolean; encoding: Encoding },
 ): HttpAnswer => {
+  const key = `${isRewind} ${encoding}`;
+  const known = lists.get(key);
+  if (known !== undefined) {
+    return known;
+  }
   const text = renderMultivariantPlaylist(hls.multivariant({ isRewind }), { query: isRewind ? REWIND_QUERY : '' });
-  return answers.playlist(pack(Buffer.from(text), encoding), { encoding, cache: CACHE_LIVE });
+  const answer = answers.playlist(pack(Buffer.from(text), encoding), { encoding, cache: CACHE_LIVE });
+  lists.set(key, answer);
+  return answer;
 };
 
 /** Any other value of `dvr` is not ours. */

@@ -3,6 +3,7 @@ import { TARGET_DURATION_S } from '../../media/segment-plan.ts';
 import type { ListedRanges } from './date-ranges.ts';
 import type { StoredPart, StoredSegment } from './part-store.ts';
 import { PARTS_LISTED_S } from './part-store.ts';
+import type { SegmentRates } from './segment-rate.ts';
 import type { PlaylistPast } from './rewind-history.ts';
 
 /** 9: delta updates; 10: delta updates that skip dates too (RFC 8216bis 8). */
@@ -147,25 +148,20 @@ const footer = (view: MediaPlaylistView): string[] => {
   ];
 };
 
-export type VariantView = {
+export type VariantView = SegmentRates & {
   readonly uri: string;
   readonly codecString: string;
   readonly widthPx: number;
   readonly heightPx: number;
   readonly frameRateFps: number | undefined;
-  readonly bitrateBps: number;
 };
 
 export type MultivariantView = {
   /** The main video first: players begin with the first. */
   readonly videos: readonly VariantView[];
   readonly audio:
-    | { readonly uri: string; readonly codecString: string; readonly channelCount: number; readonly bitrateBps: number }
-    | undefined;
+    (SegmentRates & { readonly uri: string; readonly codecString: string; readonly channelCount: number }) | undefined;
 };
-
-/** A peak is at least this much above the mean of 5 s; `BANDWIDTH` is the peak (4.4.6.2). */
-const PEAK_RATIO = 1.25;
 
 /** `query` is put behind the URL of each media playlist. */
 export const renderMultivariantPlaylist = (view: MultivariantView, { query }: { query: string }): string => {
@@ -183,10 +179,12 @@ export const renderMultivariantPlaylist = (view: MultivariantView, { query }: { 
 };
 
 const variantLine = (video: VariantView | undefined, audio: MultivariantView['audio']): string => {
-  const averageBps = Math.max(1, Math.round((video?.bitrateBps ?? 0) + (audio?.bitrateBps ?? 0)));
+  // Of what plays together, as if all peaked at once (4.4.6.2).
+  const peakBps = (video?.peakBps ?? 0) + (audio?.peakBps ?? 0);
+  const averageBps = (video?.averageBps ?? 0) + (audio?.averageBps ?? 0);
   const codecs = [video?.codecString, audio?.codecString].filter((codec) => codec !== undefined).join(',');
   const attributes = [
-    `BANDWIDTH=${Math.ceil(averageBps * PEAK_RATIO)}`,
+    `BANDWIDTH=${peakBps}`,
     `AVERAGE-BANDWIDTH=${averageBps}`,
     `CODECS="${codecs}"`,
     ...(video === undefined ? [] : [`RESOLUTION=${video.widthPx}x${video.heightPx}`]),

@@ -342,6 +342,54 @@ describe('LL-HLS handler', () => {
     audioDates!.forEach((date, index) => assert.ok(Math.abs(date - videoDates![index]!) <= 12));
   });
 
+  test('L28 BANDWIDTH is never below the peak of any segment so far, AVERAGE-BANDWIDTH is the mean of those listed; the list is made once a change', async () => {
+    const quietly = testMedia(60);
+    // Two seconds with forty times the bytes, long out of the playlist at the end.
+    const bursting = quietly.map((unit) =>
+      unit.track.kind === 'video' && unit.dtsTicks >= 10 * 90_000 && unit.dtsTicks < 12 * 90_000
+        ? { ...unit, payload: new Uint8Array(40 * unit.payload.byteLength) }
+        : unit,
+    );
+    const rates: { peakBps: number; averageBps: number }[] = [];
+    const measured: number[] = [];
+    let fromIndex = 0;
+    for (const untilS of [8, 15, 24, 50]) {
+      const toIndex = bursting.findIndex(({ arrivedAtMs }) => arrivedAtMs >= untilS * 1000);
+      rig.push(bursting.slice(fromIndex, toIndex));
+      fromIndex = toIndex;
+      const index = textOf(await rig.get('/hls/demo/index.m3u8'));
+      rates.push({
+        peakBps: numberIn(index, /BANDWIDTH=(\d+)/),
+        averageBps: numberIn(index, /AVERAGE-BANDWIDTH=(\d+)/),
+      });
+      let [bits, durationS] = [0, 0];
+      const sums = new Map<string, number>();
+      for (const name of ['video', 'audio']) {
+        const text = await rig.text(`${name}.m3u8`);
+        for (const [, seconds, uri] of text.matchAll(/EXTINF:([\d.]+),\n(\S+)/g)) {
+          const bytes = (await rig.get(`${rig.folder}/${uri}`)).body!.length;
+          const msn = /\d+/.exec(uri!)![0];
+          sums.set(msn, (sums.get(msn) ?? 0) + (8 * bytes) / Number(seconds));
+          bits += 8 * bytes;
+          durationS += name === 'video' ? Number(seconds) : 0;
+        }
+      }
+      measured.push(...sums.values());
+      const { peakBps, averageBps } = rates.at(-1)!;
+      assert.ok(
+        peakBps >= Math.max(...measured),
+        `${peakBps} declared, ${Math.max(...measured)} met after ${untilS} s`,
+      );
+      assert.ok(peakBps >= averageBps * 1.2);
+      const meanBps = bits / durationS;
+      assert.ok(Math.abs(averageBps - meanBps) < meanBps * 0.05, `${averageBps} declared, ${meanBps} measured`);
+    }
+    assert.ok(rates[1]!.peakBps > 4 * rates[0]!.peakBps, 'the burst shows');
+    assert.equal(rates[3]!.peakBps, rates[2]!.peakBps, 'and is not forgotten: players read the list once');
+    const asked = await Promise.all([1, 2].map(async () => rig.get('/hls/demo/index.m3u8')));
+    assert.equal(asked[0]!.body, asked[1]!.body);
+  });
+
   test('before there is a segment the index waits a little, then says that it is starting', async () => {
     const later = rig.goLive(0.5);
     const first = rig.get('/hls/demo/index.m3u8');
