@@ -2,9 +2,11 @@
 import { ProtocolError } from '../../base/errors.ts';
 
 export const OBU_SEQUENCE_HEADER = 1;
-const OBU_TEMPORAL_DELIMITER = 2;
+export const OBU_TEMPORAL_DELIMITER = 2;
 const OBU_FRAME_HEADER = 3;
 const OBU_FRAME = 6;
+export const OBU_TILE_LIST = 8;
+export const OBU_PADDING = 15;
 
 const CODE = 'AV1_OBU_INVALID';
 
@@ -93,7 +95,8 @@ const readLeb128 = (bytes: Uint8Array, offset: number): { value: number; bytes: 
   throw new ProtocolError(CODE, `leb128 at ${offset} does not end`);
 };
 
-const writeLeb128 = (value: number): Uint8Array => {
+/** Little-endian, seven bits a byte (4.10.5). */
+export const writeLeb128 = (value: number): Uint8Array => {
   const bytes: number[] = [];
   let rest = value;
   do {
