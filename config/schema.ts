@@ -201,6 +201,8 @@ const LADDER = z.strictObject({
   shedLagMs: DURATION_MS,
   shedLeftOutRatio: z.number().min(0.01).max(1),
   measuresSpeeds: z.boolean(),
+  av1: z.enum(['auto', 'off', 'on']),
+  av1Crf: z.number().int().min(0).max(63),
 }) satisfies z.ZodType<LadderOptions>;
 
 export const CONFIG_SCHEMA = z.strictObject({

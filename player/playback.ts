@@ -388,7 +388,7 @@ export class Playback implements MediaPlayer {
       case 'rtp-mapping':
         return this.#rtpClock.note(message);
       case 'renditions':
-        this.#renditions = message.renditions;
+        this.#renditions = message.renditions.filter(isDecodable);
         return this.#hls?.session.watch(this.#obtainableId);
       case 'hints':
         this.#hints = message.hints;
@@ -488,3 +488,7 @@ const toReport = ({
         framesDecoded,
         framesDropped,
       };
+
+/** AV1 is made for who decodes it; the main picture is H.264 wherever it matters. */
+const isDecodable = ({ codec }: RenditionSummary): boolean =>
+  codec !== 'av1' || globalThis.MediaSource?.isTypeSupported('video/mp4; codecs="av01.0.05M.08"') === true;

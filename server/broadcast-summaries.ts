@@ -57,11 +57,11 @@ export class BroadcastSummaries implements BroadcastsView {
     if (broadcast === undefined || source?.track?.kind !== 'video') {
       return [];
     }
-    const { widthPx, heightPx } = source.track;
+    const { codec, widthPx, heightPx } = source.track;
     const { frameRateFps = null, bitrateBps } = source.facts;
     const rungs = ladderSummary(broadcast, this.#sources.ladderOf(name))?.rungs ?? [];
     const begun = rungs.filter((rung) => rung.bitrateBps > 0);
-    return [{ id: 'main', widthPx, heightPx, frameRateFps, bitrateBps }, ...begun];
+    return [{ id: 'main', codec, widthPx, heightPx, frameRateFps, bitrateBps }, ...begun];
   }
 
   end(name: string, reason: string): boolean {
@@ -139,9 +139,9 @@ const ladderSummary = (broadcast: Broadcast, status: LadderStatus | undefined): 
   status === undefined || status.rungs.length === 0
     ? null
     : {
-        rungs: status.rungs.map(({ id, widthPx, heightPx, frameRateFps }) => {
+        rungs: status.rungs.map(({ id, codec, widthPx, heightPx, frameRateFps }) => {
           const bitrateBps = broadcast.renditions.get(id)?.facts.bitrateBps ?? 0;
-          return { id, widthPx, heightPx, frameRateFps, bitrateBps };
+          return { id, codec, widthPx, heightPx, frameRateFps, bitrateBps };
         }),
         leftOut: status.leftOut,
         lagMs: Math.round(status.lagMs),

@@ -1,9 +1,10 @@
-/** Gives each broadcast its ladder, and puts the rungs into the hub as renditions. */
+/** Gives each broadcast its ladders, H.264 and AV1, and puts the rungs into the hub as renditions. */
 import { availableParallelism } from 'node:os';
+import { Av1Ladder } from '../transcode/av1-ladder.ts';
 import type { EssentialsOptions } from '../transcode/essentials.ts';
 import { SpeedBook } from '../transcode/encoder-speeds.ts';
 import type { LadderOptions } from '../transcode/ladder-plan.ts';
-import type { LadderStatus } from '../transcode/ladder.ts';
+import type { LadderSetup, LadderStatus } from '../transcode/ladder.ts';
 import { LADDER_RUN_DEFAULTS, Ladder } from '../transcode/ladder.ts';
 import type { Clock } from './base/clock.ts';
 import type { Log } from './observability/log.ts';
@@ -28,7 +29,7 @@ const MEASURE_AFTER_MS = 30_000;
 
 export class Ladders {
   readonly #parts: LaddersParts;
-  readonly #byBroadcast = new Map<Broadcast, Ladder>();
+  readonly #byBroadcast = new Map<Broadcast, { readonly h264: Ladder; readonly av1: Av1Ladder }>();
   readonly #speeds: SpeedBook;
   readonly #measureTimer: NodeJS.Timeout | undefined;
 
@@ -43,10 +44,21 @@ export class Ladders {
     parts.hub.listen({ onBroadcastStarted: (broadcast) => this.#follow(broadcast) });
   }
 
-  /** Undefined when `name` is not live. */
+  /** Of both together; undefined when `name` is not live. */
   statusOf(name: string): LadderStatus | undefined {
     const broadcast = this.#parts.hub.find(name);
-    return broadcast === undefined ? undefined : this.#byBroadcast.get(broadcast)?.status();
+    const ladders = broadcast === undefined ? undefined : this.#byBroadcast.get(broadcast);
+    if (ladders === undefined) {
+      return undefined;
+    }
+    const [h264, av1] = [ladders.h264.status(), ladders.av1.status()];
+    return {
+      ...h264,
+      rungs: [...h264.rungs, ...av1.rungs],
+      leftOut: [...h264.leftOut, ...av1.leftOut],
+      restartCount: h264.restartCount + av1.restartCount,
+      droppedCount: h264.droppedCount + av1.droppedCount,
+    };
   }
 
   close(): void {
@@ -55,7 +67,7 @@ export class Ladders {
 
   #follow(broadcast: Broadcast): void {
     const { options, transcode, clock, log, metrics } = this.#parts;
-    const ladder = new Ladder({
+    const setup: LadderSetup = {
       options,
       ffmpegPath: transcode.ffmpegPath,
       run: LADDER_RUN_DEFAULTS,
@@ -70,18 +82,22 @@ export class Ladders {
         onUnit: (id, unit) => broadcast.addRendition(id).push(unit),
         onEnd: (id, reason) => broadcast.removeRendition(id, reason),
       },
-    });
-    this.#byBroadcast.set(broadcast, ladder);
+    };
+    const h264 = new Ladder(setup);
+    const av1 = new Av1Ladder({ ...setup, h264: () => h264.status() });
+    this.#byBroadcast.set(broadcast, { h264, av1 });
     broadcast.listen({
       onRenditionAdded: (rendition) => {
         if (rendition.id === SOURCE_VIDEO) {
-          ladder.attach(rendition);
+          h264.attach(rendition);
+          av1.attach(rendition);
         }
       },
       onStateChanged: (state) => {
         if (state === 'ended') {
           this.#byBroadcast.delete(broadcast);
-          ladder.close('broadcast_ended');
+          h264.close('broadcast_ended');
+          av1.close('broadcast_ended');
         }
       },
     });

@@ -51,7 +51,7 @@ const rungArgs = (rung: Rung, index: number, job: LadderJob): string[] => {
 };
 
 /** ffmpeg counts `t` from the first picture encoded, which is the one at `encodeFromMs`: its place in its second is added again. */
-const forcedKeyframes = ({ keyframes, encodeFromMs }: LadderJob): string =>
+export const forcedKeyframes = ({ keyframes, encodeFromMs }: Pick<LadderJob, 'keyframes' | 'encodeFromMs'>): string =>
   keyframes === 'as-source' ? 'source' : keyframesOnWholeSeconds(encodeFromMs);
 
 const seconds = (ms: number): string => (ms / 1000).toFixed(4);

@@ -22,6 +22,8 @@ export const SPEEDS_DEFAULT: EncoderSpeeds = {
   encodeMsPerMpx: { medium: 27, fast: 20, faster: 15, veryfast: 11, superfast: 7 },
 };
 
+export type LadderCodec = 'h264' | 'av1';
+
 export type LadderOptions = {
   readonly enabled: boolean;
   /** Of the shorter side, largest first. */
@@ -38,6 +40,10 @@ export type LadderOptions = {
   readonly shedLeftOutRatio: number;
   /** Whether the server measures, once, what encoding costs on its machine. */
   readonly measuresSpeeds: boolean;
+  /** One more rung in AV1: never; when the budget has room for it; whatever the budget says. */
+  readonly av1: 'auto' | 'off' | 'on';
+  /** Quality to aim at, libaom's scale. */
+  readonly av1Crf: number;
 };
 
 export const LADDER_DEFAULTS: LadderOptions = {
@@ -49,6 +55,8 @@ export const LADDER_DEFAULTS: LadderOptions = {
   shedLagMs: 1_000,
   shedLeftOutRatio: 0.25,
   measuresSpeeds: true,
+  av1: 'auto',
+  av1Crf: 36,
 };
 
 export type LadderSource = {
@@ -58,8 +66,9 @@ export type LadderSource = {
 };
 
 export type Rung = {
-  /** Of the rendition: `h480`. */
+  /** Of the rendition: `h480`, `av1h480`. */
   readonly id: string;
+  readonly codec: LadderCodec;
   readonly widthPx: number;
   readonly heightPx: number;
   /** Every n-th picture of the source is encoded. */
@@ -67,7 +76,7 @@ export type Rung = {
   readonly frameRateFps: number;
   readonly crf: number;
   readonly bitrateMaxBps: number;
-  readonly preset: Preset;
+  readonly preset: Preset | 'realtime';
   /** Slices encoded side by side in each picture. */
   readonly sliceCount: number;
 };
@@ -99,19 +108,23 @@ const SLICED_MIN_PX = 900_000;
 /** The more pictures a second, the less each of them differs from the one before: half the bits for the second half. */
 const FPS_BASE = 30;
 
-export const planLadder = (input: {
+export type LadderPlanInput = {
   readonly source: LadderSource;
   readonly options: LadderOptions;
   readonly speeds: EncoderSpeeds;
   readonly coreCount: number;
   /** Rungs that the machine turned out to have no room for, from the top. */
   readonly shedCount: number;
-}): LadderPlan => {
+};
+
+export const SHED = 'the machine was too slow for it just now';
+
+export const planLadder = (input: LadderPlanInput): LadderPlan => {
   const { source, options, speeds, coreCount, shedCount } = input;
   if (!options.enabled) {
     return NO_LADDER;
   }
-  const budgetCores = options.cpuMaxCores > 0 ? options.cpuMaxCores : coreCount / 2;
+  const budgetCores = budgetCoresOf(input);
   const leftOut: LeftOut[] = [];
   let shapes = options.sidesPx.flatMap((sidePx) => {
     const shape = shapeOf(source, sidePx);
@@ -122,7 +135,7 @@ export const planLadder = (input: {
     return shape;
   });
   for (const { id } of shapes.slice(0, shedCount)) {
-    leftOut.push({ id, why: 'the machine was too slow for it just now' });
+    leftOut.push({ id, why: SHED });
   }
   shapes = shapes.slice(shedCount);
   const decodeCores = (megapixelsPerS(source) * speeds.decodeMsPerMpx) / 1000;
@@ -141,24 +154,36 @@ export const planLadder = (input: {
   return { rungs, leftOut, cpuCores: coresWith(preset) };
 };
 
-type Shape = Pick<Rung, 'id' | 'widthPx' | 'heightPx' | 'frameDivisor' | 'frameRateFps'>;
+/** Of one broadcast. */
+export const budgetCoresOf = ({ options, coreCount }: Pick<LadderPlanInput, 'options' | 'coreCount'>): number =>
+  options.cpuMaxCores > 0 ? options.cpuMaxCores : coreCount / 2;
+
+export type Shape = Pick<Rung, 'id' | 'widthPx' | 'heightPx' | 'frameDivisor' | 'frameRateFps'>;
 
 const idOf = (sidePx: number): string => `h${sidePx}`;
 
 /** Or why there is none. */
-const shapeOf = ({ widthPx, heightPx, frameRateFps }: LadderSource, sidePx: number): Shape | string => {
-  const sourceSidePx = Math.min(widthPx, heightPx);
+const shapeOf = (source: LadderSource, sidePx: number): Shape | string => {
+  const sourceSidePx = sideOf(source);
   if (sidePx > sourceSidePx * SIDE_RATIO_MAX) {
     return `the source has ${sourceSidePx} lines itself`;
   }
   if (sidePx < SIDE_MIN_PX) {
     return `${sidePx} lines are too few to encode`;
   }
-  const ratio = sidePx / sourceSidePx;
+  return scaledShape(source, { id: idOf(sidePx), sidePx });
+};
+
+export const sideOf = ({ widthPx, heightPx }: LadderSource): number => Math.min(widthPx, heightPx);
+
+/** The source with so many lines; `sidePx` at most its own. */
+export const scaledShape = (source: LadderSource, { id, sidePx }: { id: string; sidePx: number }): Shape => {
+  const { widthPx, heightPx, frameRateFps } = source;
+  const ratio = sidePx / sideOf(source);
   const fpsMax = sidePx >= FLUID_SIDE_MIN_PX ? FPS_MAX : FPS_SMALL_MAX;
   const frameDivisor = Math.max(1, Math.ceil(frameRateFps / (fpsMax * FPS_SLACK_RATIO)));
   return {
-    id: idOf(sidePx),
+    id,
     widthPx: toEven(widthPx * ratio),
     heightPx: toEven(heightPx * ratio),
     frameDivisor,
@@ -168,7 +193,7 @@ const shapeOf = ({ widthPx, heightPx, frameRateFps }: LadderSource, sidePx: numb
 
 const toEven = (px: number): number => Math.max(2, 2 * Math.round(px / 2));
 
-const megapixelsPerS = ({ widthPx, heightPx, frameRateFps }: LadderSource): number =>
+export const megapixelsPerS = ({ widthPx, heightPx, frameRateFps }: LadderSource): number =>
   (widthPx * heightPx * frameRateFps) / 1e6;
 
 const coresOf = (shape: Shape, preset: Preset, { scaleMsPerMpx, encodeMsPerMpx }: EncoderSpeeds): number =>
@@ -177,18 +202,23 @@ const coresOf = (shape: Shape, preset: Preset, { scaleMsPerMpx, encodeMsPerMpx }
 const toRung = (
   shape: Shape,
   { preset, options, coreCount }: { preset: Preset; options: LadderOptions; coreCount: number },
-): Rung => {
-  const pxPerPicture = shape.widthPx * shape.heightPx;
-  const fullFps = Math.min(shape.frameRateFps, FPS_BASE);
-  const paidFps = fullFps + (shape.frameRateFps - fullFps) / 2;
-  return {
-    ...shape,
-    preset,
-    crf: options.crf,
-    bitrateMaxBps: Math.round(pxPerPicture * paidFps * options.bitsPerPxMax),
-    sliceCount: pxPerPicture >= SLICED_MIN_PX && coreCount > 1 ? 2 : 1,
-  };
+): Rung => ({
+  ...shape,
+  codec: 'h264',
+  preset,
+  crf: options.crf,
+  bitrateMaxBps: bitrateMaxOf(shape, options),
+  sliceCount: sliceCountOf(shape, coreCount),
+});
+
+export const bitrateMaxOf = ({ widthPx, heightPx, frameRateFps }: Shape, { bitsPerPxMax }: LadderOptions): number => {
+  const fullFps = Math.min(frameRateFps, FPS_BASE);
+  const paidFps = fullFps + (frameRateFps - fullFps) / 2;
+  return Math.round(widthPx * heightPx * paidFps * bitsPerPxMax);
 };
+
+export const sliceCountOf = ({ widthPx, heightPx }: Shape, coreCount: number): number =>
+  widthPx * heightPx >= SLICED_MIN_PX && coreCount > 1 ? 2 : 1;
 
 /** True when the same encoders make both. */
 export const isSameLadder = (a: LadderPlan, b: LadderPlan): boolean =>

@@ -16,9 +16,9 @@ import { GOP_SAFE_MAX_MS } from './essentials-plan.ts';
 import { inputArgs, usualRateFps } from './ffmpeg-args.ts';
 import type { FfmpegJob, StartFfmpeg } from './ffmpeg-process.ts';
 import { startFfmpeg as startRealFfmpeg } from './ffmpeg-process.ts';
-import type { LadderKeyframes } from './ladder-args.ts';
+import type { LadderJob, LadderKeyframes } from './ladder-args.ts';
 import { ladderGraph, ladderOutputs } from './ladder-args.ts';
-import type { EncoderSpeeds, LadderOptions, LadderPlan, LeftOut, Rung } from './ladder-plan.ts';
+import type { EncoderSpeeds, LadderOptions, LadderPlan, LadderPlanInput, LeftOut, Rung } from './ladder-plan.ts';
 import { NO_LADDER, isSameLadder, planLadder } from './ladder-plan.ts';
 import { Overload } from './overload.ts';
 import type { SupervisedState } from './supervised-track.ts';
@@ -34,7 +34,22 @@ export type LadderOutput = {
   onEnd(rungId: string, reason: string): void;
 };
 
+/** What makes one ladder another than the next: H.264 in one child, AV1 in another. */
+export type LadderRecipe = {
+  /** Of its child, in the log and in metrics. */
+  readonly name: string;
+  /** Sound, the repaired picture and this server come first: a ladder that gets too little sheds a rung. */
+  readonly niceness: number;
+  plan(input: LadderPlanInput): LadderPlan;
+  /** Of each rung, in their order. */
+  outputs(job: LadderJob): string[][];
+};
+
+export const H264_LADDER: LadderRecipe = { name: 'ladder', niceness: 10, plan: planLadder, outputs: ladderOutputs };
+
 export type LadderSetup = {
+  /** `H264_LADDER` when left out. */
+  readonly recipe?: LadderRecipe;
   readonly options: LadderOptions;
   readonly ffmpegPath: string;
   readonly run: RunOptions;
@@ -52,6 +67,9 @@ export type LadderStatus = {
   readonly state: 'not_needed' | SupervisedState;
   readonly rungs: readonly Rung[];
   readonly leftOut: readonly LeftOut[];
+  /** What the rungs were planned to take. */
+  readonly cpuCores: number;
+  readonly shedCount: number;
   readonly lagMs: number;
   readonly restartCount: number;
   readonly droppedCount: number;
@@ -75,13 +93,12 @@ export const LADDER_RUN_DEFAULTS: RunOptions = {
 };
 
 const TICK_MS = 250;
-/** Sound, the repaired picture and this server come first: a ladder that gets too little sheds a rung. */
-const NICENESS = 10;
 /** An encoder that was to be followed goes on no longer than this. */
 const HANDOVER_MAX_MS = 10_000;
 
 export class Ladder {
   readonly #setup: LadderSetup;
+  readonly #recipe: LadderRecipe;
   readonly #prng = new Prng(randomInt(2 ** 32));
   readonly #ticker: NodeJS.Timeout;
   readonly #overload: Overload;
@@ -96,6 +113,7 @@ export class Ladder {
 
   constructor(setup: LadderSetup) {
     this.#setup = setup;
+    this.#recipe = setup.recipe ?? H264_LADDER;
     this.#overload = new Overload(setup.options);
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
   }
@@ -116,6 +134,8 @@ export class Ladder {
       state: supervised?.state ?? 'not_needed',
       rungs: this.#plan.rungs,
       leftOut: this.#plan.leftOut,
+      cpuCores: this.#plan.cpuCores,
+      shedCount: this.#overload.shedCount,
       lagMs: supervised?.lagMs ?? 0,
       restartCount: supervised?.restartCount ?? 0,
       droppedCount: supervised?.droppedCount ?? 0,
@@ -172,6 +192,7 @@ export class Ladder {
       const change = this.#overload.look({ nowMs, lagMs, droppedCount, frameRateFps: this.#frameRateFps, isRunning });
       if (change !== 'none') {
         this.#setup.log.warn(`transcode.ladder.${change}`, {
+          ladder: this.#recipe.name,
           lagMs: Math.round(lagMs),
           shedCount: this.#overload.shedCount,
         });
@@ -210,7 +231,7 @@ export class Ladder {
   #planFor(track: VideoTrack): LadderPlan {
     const { options, speeds, coreCount } = this.#setup;
     const source = { widthPx: track.widthPx, heightPx: track.heightPx, frameRateFps: this.#frameRateFps };
-    return planLadder({ source, options, speeds, coreCount, shedCount: this.#overload.shedCount });
+    return this.#recipe.plan({ source, options, speeds, coreCount, shedCount: this.#overload.shedCount });
   }
 
   /** More of the same is begun before what there is ends; with less, or with something else, the old one is in the way. */
@@ -235,6 +256,7 @@ export class Ladder {
       }
     }
     this.#setup.log.info('transcode.ladder.planned', {
+      ladder: this.#recipe.name,
       rungs: plan.rungs.map(({ id, preset, crf }) => `${id} ${preset} ${crf}`),
       leftOut: plan.leftOut,
       cpuCores: Number(plan.cpuCores.toFixed(2)),
@@ -256,7 +278,7 @@ export class Ladder {
     const { run, backoff, clock, log, metrics, startFfmpeg } = this.#setup;
     const restarts = metrics.counter('transcode_restarts_total', 'Restarts of ffmpeg children', ['rendition']);
     const supervised = new SupervisedTrack({
-      name: 'ladder',
+      name: this.#recipe.name,
       outputCount: plan.rungs.length,
       source,
       opusFrameMs: 0,
@@ -268,7 +290,7 @@ export class Ladder {
       startFfmpeg: startFfmpeg ?? startRealFfmpeg,
       jobFor: (track, encodeFromMs) => this.#jobFor(track, { plan, keyframes, encodeFromMs }),
       onUnit: (unit, outputIndex) => this.#onMade({ number, rung: plan.rungs[outputIndex], unit }),
-      onRestart: () => restarts.inc({ rendition: 'ladder' }),
+      onRestart: () => restarts.inc({ rendition: this.#recipe.name }),
     });
     return { number, plan, keyframes, supervised };
   }
@@ -281,9 +303,9 @@ export class Ladder {
     return {
       ffmpegPath: this.#setup.ffmpegPath,
       inputArgs: inputArgs(track),
-      niceness: NICENESS,
+      niceness: this.#recipe.niceness,
       filterGraph: ladderGraph(job),
-      outputs: ladderOutputs(job),
+      outputs: this.#recipe.outputs(job),
     };
   }
 

@@ -5,7 +5,7 @@ import type { NutFrame } from '../server/media/nut/nut-reader.ts';
 import { NutReader } from '../server/media/nut/nut-reader.ts';
 import type { Track } from '../server/media/track.ts';
 import { ChildClock } from './child-clock.ts';
-import { keepTrack, madeTrack } from './made-tracks.ts';
+import { keepTrack, madePayload, madeTrack } from './made-tracks.ts';
 
 /** When something without a known origin is said to have arrived. */
 export type Now = { readonly nowMs: number; readonly wallMs: number };
@@ -76,7 +76,7 @@ export class MadeOutput {
       dtsTicks: ptsTicks,
       ptsTicks,
       isKeyframe: frame.isKeyframe || track.kind === 'audio',
-      payload: frame.payload,
+      payload: madePayload(track, frame.payload),
       arrivedAtMs: origin?.arrivedAtMs ?? now.nowMs,
       arrivedAtWallMs: origin?.arrivedAtWallMs ?? now.wallMs,
       isDiscontinuity: false,
@@ -92,7 +92,7 @@ export class MadeOutput {
 
   #trackOf(frame: NutFrame): Track {
     if (this.#madeCount === 0 || this.#track === undefined) {
-      this.#track = keepTrack(this.#track, madeTrack(frame.stream, this.#opusFrameMs));
+      this.#track = keepTrack(this.#track, madeTrack(frame.stream, frame.payload, this.#opusFrameMs));
     }
     return this.#track;
   }

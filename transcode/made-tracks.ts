@@ -1,15 +1,20 @@
 /** The tracks of what ffmpeg made, from NUT's stream headers. Pure. */
 import { ProtocolError } from '../server/base/errors.ts';
+import { buildAv1Config, parseAv1Config } from '../server/media/av1/av1-config.ts';
+import { joinTemporalUnit, splitObus } from '../server/media/av1/obu.ts';
 import { avcCodecString, buildAvcConfig, parseAvcConfig } from '../server/media/h264/avc-config.ts';
 import { NAL_PPS, NAL_SPS, nalTypeOf, splitNalUnits } from '../server/media/h264/nal-units.ts';
 import type { NutStream } from '../server/media/nut/nut-headers.ts';
 import type { AudioTrack, Track, VideoTrack } from '../server/media/track.ts';
 import { VIDEO_TIMESCALE_HZ } from '../server/media/track.ts';
 
-/** Throws `ProtocolError` `TRANSCODE_OUTPUT_UNKNOWN` for anything but H.264 and Opus. `frameMs`: of one Opus packet. */
-export const madeTrack = (stream: NutStream, frameMs: number): Track => {
+/** Throws `ProtocolError` `TRANSCODE_OUTPUT_UNKNOWN` for anything but H.264, AV1 and Opus. `frameMs`: of one Opus packet. */
+export const madeTrack = (stream: NutStream, firstPayload: Uint8Array, frameMs: number): Track => {
   if (stream.kind === 'video' && stream.fourCc === 'H264') {
     return h264Track(stream);
+  }
+  if (stream.kind === 'video' && stream.fourCc === 'AV01') {
+    return av1Track(stream, firstPayload);
   }
   if (stream.kind === 'audio' && stream.fourCc === 'Opus') {
     return opusTrack(stream, frameMs);
@@ -32,6 +37,26 @@ const h264Track = (stream: NutStream): VideoTrack => {
     heightPx: stream.heightPx,
   };
 };
+
+/** ffmpeg's NUT says nothing of its set-up; the first picture begins with it. */
+const av1Track = (stream: NutStream, firstPayload: Uint8Array): VideoTrack => {
+  const decoderConfig = buildAv1Config(firstPayload);
+  const { codecString } = parseAv1Config(decoderConfig);
+  const { widthPx, heightPx } = stream;
+  return {
+    kind: 'video',
+    codec: 'av1',
+    timescaleHz: VIDEO_TIMESCALE_HZ,
+    decoderConfig,
+    codecString,
+    widthPx,
+    heightPx,
+  };
+};
+
+/** What ffmpeg's encoder gave, as an access unit carries it. Throws `ProtocolError`. */
+export const madePayload = (track: Track, payload: Uint8Array): Uint8Array =>
+  track.codec === 'av1' ? joinTemporalUnit(splitObus(payload)) : payload;
 
 const opusTrack = (stream: NutStream, frameMs: number): AudioTrack => ({
   kind: 'audio',

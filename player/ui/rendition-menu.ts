@@ -141,8 +141,12 @@ const itemsOf = ({ renditions, wantedId }: RenditionChoice, shownLines: number |
   const shown = wantedId === AUTO && shownLines !== null ? `${shownLines}p` : '';
   return [
     { id: AUTO, label: ENGLISH.auto, detail: shown },
-    ...renditions.map(({ id, bitrateBps, ...picture }) => {
-      const detail = [id === 'main' ? ENGLISH.asSent : '', bitrateText(bitrateBps)].filter((text) => text !== '');
+    ...renditions.map(({ id, codec, bitrateBps, ...picture }) => {
+      const detail = [
+        id === 'main' ? ENGLISH.asSent : '',
+        codec === 'av1' ? 'AV1' : '',
+        bitrateText(bitrateBps),
+      ].filter((text) => text !== '');
       return { id, label: linesText(picture), detail: detail.join(' · ') };
     }),
   ];

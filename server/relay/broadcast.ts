@@ -16,8 +16,9 @@ export type BroadcastState = 'waiting' | 'live' | 'reconnecting' | 'ended';
 /** Renditions that come straight from the publisher. Others are added by whoever makes them. */
 export const SOURCE_VIDEO = 'source-video';
 export const SOURCE_AUDIO = 'source-audio';
-/** `h480`: a smaller rendition of the source's video, by the lines of its shorter side. */
-export const isRungId = (renditionId: string): boolean => /^h\d{3,4}$/.test(renditionId);
+/** `h480`: a smaller rendition of the source's video, by the lines of its shorter side; `av1h480`: the same in AV1. */
+export const isRungId = (renditionId: string): boolean => /^(?:av1)?h\d{3,4}$/.test(renditionId);
+export const isAv1RungId = (renditionId: string): boolean => renditionId.startsWith('av1') && isRungId(renditionId);
 
 export type BroadcastListener = {
   onStateChanged?(state: BroadcastState): void;

@@ -149,7 +149,8 @@ const openOwn = async (profile: SrtpProfile): Promise<Plane> => {
       const packet: OutgoingPacket = stream.prepare(payload, 1, true);
       packet.fields.transportSeqExt = ledger.next(nowMs);
       sender.send(peer, packet);
-      ring.add({ seqExt: packet.fields.seqExt, payload, timestampTs32: 1, isMarked: true }, nowMs);
+      const { seqExt, payloadType } = packet.fields;
+      ring.add({ seqExt, payload, payloadType, timestampTs32: 1, isMarked: true }, nowMs);
     }
   };
   const close = (): void => {

@@ -29,6 +29,8 @@ export type WebRtcSetup = {
 
 export type RequestOptions = {
   readonly body?: string;
+  /** `rendition=h480`. */
+  readonly query?: string;
   readonly headers?: Record<string, string>;
   readonly remoteAddress?: string;
 };
@@ -74,11 +76,11 @@ export const openWebRtcSetup = async (
     out,
     metrics,
     endpoint,
-    request: async (method, path, { body = '', headers = {}, remoteAddress = '127.0.0.1' } = {}) =>
+    request: async (method, path, { body = '', query = '', headers = {}, remoteAddress = '127.0.0.1' } = {}) =>
       endpoint({
         method,
         path,
-        query: new URLSearchParams(),
+        query: new URLSearchParams(query),
         headers,
         body: Buffer.from(body),
         remoteAddress,

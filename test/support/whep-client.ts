@@ -13,12 +13,31 @@ import { WhepTransport } from './whep-transport.ts';
 export const VIDEO_PT = 102;
 export const RTX_PT = 103;
 export const AUDIO_PT = 111;
+export const AV1_PT = 45;
+export const AV1_RTX_PT = 46;
 export const TRANSPORT_SEQ_ID = 3;
 export const PLAYOUT_DELAY_ID = 5;
 
+const AV1_LINES = [
+  'a=rtpmap:47 AV1/90000',
+  'a=fmtp:47 level-idx=5;profile=1;tier=0',
+  `a=rtpmap:${AV1_PT} AV1/90000`,
+  `a=fmtp:${AV1_PT} level-idx=5;profile=0;tier=0`,
+  ...['nack', 'nack pli', 'ccm fir', 'transport-cc', 'rrtr'].map((kind) => `a=rtcp-fb:${AV1_PT} ${kind}`),
+  `a=rtpmap:${AV1_RTX_PT} rtx/90000`,
+  `a=fmtp:${AV1_RTX_PT} apt=${AV1_PT}`,
+];
+
 /** An offer as Chrome makes it, cut to what matters. */
 export const offerSdp = (
-  options: { ufrag?: string; password?: string; fingerprint?: string; direction?: string; stereo?: boolean } = {},
+  options: {
+    ufrag?: string;
+    password?: string;
+    fingerprint?: string;
+    direction?: string;
+    stereo?: boolean;
+    av1?: boolean;
+  } = {},
 ): string => {
   const { ufrag = 'peer', password = '0123456789012345678901', direction = 'recvonly' } = options;
   const { fingerprint = `sha-256 ${Array(32).fill('AA').join(':')}` } = options;
@@ -38,7 +57,7 @@ export const offerSdp = (
     's=-',
     't=0 0',
     'a=group:BUNDLE 0 1',
-    `m=video 9 UDP/TLS/RTP/SAVPF 96 ${VIDEO_PT} ${RTX_PT} 104`,
+    `m=video 9 UDP/TLS/RTP/SAVPF 96 ${VIDEO_PT} ${RTX_PT} 104${options.av1 === true ? ` ${AV1_PT} ${AV1_RTX_PT} 47` : ''}`,
     ...shared,
     'a=mid:0',
     `a=extmap:${PLAYOUT_DELAY_ID} http://www.webrtc.org/experiments/rtp-hdrext/playout-delay`,
@@ -50,6 +69,7 @@ export const offerSdp = (
     `a=fmtp:${RTX_PT} apt=${VIDEO_PT}`,
     'a=rtpmap:104 H264/90000',
     'a=fmtp:104 packetization-mode=0;profile-level-id=42e01f',
+    ...(options.av1 === true ? AV1_LINES : []),
     `m=audio 9 UDP/TLS/RTP/SAVPF ${AUDIO_PT} 0`,
     ...shared,
     'a=mid:1',
@@ -63,6 +83,8 @@ export const offerSdp = (
 };
 
 export type WhepClientOptions = {
+  /** Offers AV1 beside H.264. */
+  readonly av1?: boolean;
   /** Posts the offer; the answer of the endpoint. */
   readonly post: (offer: string) => Promise<HttpAnswer>;
   /** SRTP protection profiles offered in DTLS: 7 is AEAD_AES_128_GCM, 1 is AES_CM_128_HMAC_SHA1_80. */
@@ -100,7 +122,7 @@ export class WhepClient {
   static async connect(options: WhepClientOptions): Promise<WhepClient> {
     const receiver = { onMedia: (_datagram: Buffer): void => undefined };
     const transport = await WhepTransport.connect({
-      offer: (own) => offerSdp(own),
+      offer: (own) => offerSdp({ ...own, av1: options.av1 === true }),
       post: options.post,
       ...(options.srtpProfiles === undefined ? {} : { srtpProfiles: options.srtpProfiles }),
       mediaHost: '127.0.0.1',

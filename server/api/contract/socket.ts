@@ -33,8 +33,10 @@ export type ClientMessage =
   | { readonly type: 'watch'; readonly rendition: string };
 
 export type RenditionSummary = {
-  /** `main` (the publisher's own picture, or what stands for it where browsers cannot show that), or of a rung: `h480`. */
+  /** `main` (the publisher's own picture, or what stands for it where browsers cannot show that), or of a rung: `h480`, `av1h480`. */
   readonly id: string;
+  /** `h264`, `av1`, `hevc`. Not every browser decodes the last two. */
+  readonly codec: string;
   readonly widthPx: number;
   readonly heightPx: number;
   readonly frameRateFps: number | null;

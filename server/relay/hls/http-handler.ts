@@ -263,7 +263,7 @@ export class HlsServer {
   }
 
   async #media(hosted: Hosted, file: string, request: HttpRequest): Promise<HttpAnswer> {
-    const parsed = /^(init|part|segment)-(v|a|h\d{3,4}-)(\d{1,15})\.(mp4|m4s)$/.exec(file);
+    const parsed = /^(init|part|segment)-(v|a|(?:av1)?h\d{3,4}-)(\d{1,15})\.(mp4|m4s)$/.exec(file);
     const output = hosted.hls.outputs.find((candidate) => candidate.prefix === parsed?.[2]);
     if (parsed === null || output === undefined) {
       return unknownPath(request.path);

@@ -172,13 +172,28 @@ export const renderMultivariantPlaylist = (view: MultivariantView, { query }: { 
       `#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio",NAME="main",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="${audio.channelCount}",URI="${audio.uri}${query}"`,
     );
   }
+  const scoreOf = scoresOf(videos);
   for (const video of videos.length > 0 ? videos : [undefined]) {
-    lines.push(variantLine(video, audio), `${video?.uri ?? audio?.uri ?? ''}${query}`);
+    lines.push(variantLine(video, { audio, score: scoreOf(video) }), `${video?.uri ?? audio?.uri ?? ''}${query}`);
   }
   return `${lines.join('\n')}\n`;
 };
 
-const variantLine = (video: VariantView | undefined, audio: MultivariantView['audio']): string => {
+/**
+ * A player stays with the codec it begins with (hls.js, RFC 8216bis 6.3.1), so it should begin with the main video's, which has rungs to go down
+ * to; what else it decodes can be chosen by hand. Without this hls.js would take the rung whose codec compresses best, and be stuck on it.
+ */
+const scoresOf = (videos: readonly VariantView[]): ((video: VariantView | undefined) => number | undefined) => {
+  const formatOf = (video: VariantView | undefined): string | undefined => video?.codecString.slice(0, 4);
+  const [main] = videos;
+  const hasOthers = videos.some((video) => formatOf(video) !== formatOf(main));
+  return (video) => (hasOthers ? (formatOf(video) === formatOf(main) ? 2 : 1) : undefined);
+};
+
+const variantLine = (
+  video: VariantView | undefined,
+  { audio, score }: { audio: MultivariantView['audio']; score: number | undefined },
+): string => {
   // Of what plays together, as if all peaked at once (4.4.6.2).
   const peakBps = (video?.peakBps ?? 0) + (audio?.peakBps ?? 0);
   const averageBps = (video?.averageBps ?? 0) + (audio?.averageBps ?? 0);
@@ -190,6 +205,7 @@ const variantLine = (video: VariantView | undefined, audio: MultivariantView['au
     ...(video === undefined ? [] : [`RESOLUTION=${video.widthPx}x${video.heightPx}`]),
     ...(video?.frameRateFps === undefined ? [] : [`FRAME-RATE=${video.frameRateFps.toFixed(3)}`]),
     ...(video !== undefined && audio !== undefined ? ['AUDIO="audio"'] : []),
+    ...(score === undefined ? [] : [`SCORE=${score.toFixed(1)}`]),
   ];
   return `#EXT-X-STREAM-INF:${attributes.join(',')}`;
 };

@@ -6,6 +6,7 @@ import type { VideoUnit } from '../../media/access-unit.ts';
 import type { SegmentBoundary } from '../../media/boundary-queue.ts';
 import { LedSegmenter } from '../../media/led-segmenter.ts';
 import type { SegmenterEvent } from '../../media/segmenter.ts';
+import { isAv1RungId } from '../broadcast.ts';
 import type { Rendition } from '../rendition.ts';
 import type { HlsRendition } from './hls-rendition.ts';
 
@@ -30,7 +31,7 @@ const FRAME_RATE_GUESS_FPS = 30;
 
 export class Rungs {
   readonly #options: RungsOptions;
-  /** Largest first. */
+  /** As in the multivariant playlist. */
   #rungs: Rung[] = [];
   /** The main video's last segments, for rungs that begin later. */
   #boundaries: SegmentBoundary[] = [];
@@ -40,7 +41,7 @@ export class Rungs {
     this.#options = options;
   }
 
-  /** Of those that play, largest first. */
+  /** Of those that play: H.264 before AV1, largest first. */
   get outputs(): readonly { readonly rendition: Rendition; readonly output: HlsRendition }[] {
     return this.#rungs.flatMap(({ rendition, output }) =>
       rendition === undefined || output === undefined ? [] : [{ rendition, output }],
@@ -59,7 +60,7 @@ export class Rungs {
       return;
     }
     this.#rungs.push({ id: rendition.id, rendition, segmenter: undefined, output: undefined });
-    this.#rungs.sort((a, b) => linesOf(b.id) - linesOf(a.id));
+    this.#rungs.sort((a, b) => placeOf(a.id) - placeOf(b.id));
   }
 
   lose(rendition: Rendition): void {
@@ -123,4 +124,6 @@ export class Rungs {
   }
 }
 
-const linesOf = (id: string): number => Number(id.slice(1));
+/** What every player decodes comes first, the largest before the others. */
+const placeOf = (id: string): number => (isAv1RungId(id) ? AV1_LAST : 0) - Number(/\d+$/.exec(id)?.[0]);
+const AV1_LAST = 10_000;

@@ -71,14 +71,14 @@ export class BroadcastOutput {
   /** Counts as a viewer from now on; gets media once connected. `renditionId`: what it wants to see whenever that is there. */
   add(session: ViewerSession, renditionId: string | undefined): void {
     this.#wishes.set(session, renditionId);
-    session.useRendition(this.#videoFor(renditionId), { isOldUsable: () => false });
+    session.useRendition(this.#videoFor(session, renditionId), { isOldUsable: () => false });
   }
 
   /** It goes over at a keyframe that both have; the one it watches goes on until then. No viewer of this broadcast: nothing. */
   watch(session: ViewerSession, renditionId: string | undefined): void {
     if (this.#wishes.has(session)) {
       this.#wishes.set(session, renditionId);
-      session.useRendition(this.#videoFor(renditionId), { isOldUsable: (old) => this.#isFit(old) });
+      session.useRendition(this.#videoFor(session, renditionId), { isOldUsable: (old) => this.#isFit(old) });
     }
   }
 
@@ -181,14 +181,16 @@ export class BroadcastOutput {
     this.#video = video;
     this.#rungCount = rungs;
     for (const [session, renditionId] of this.#wishes) {
-      session.useRendition(this.#videoFor(renditionId), { isOldUsable: (old) => this.#isFit(old) });
+      session.useRendition(this.#videoFor(session, renditionId), { isOldUsable: (old) => this.#isFit(old) });
     }
   }
 
-  /** What it wants, if that is there and playable; else what everybody gets. */
-  #videoFor(renditionId: string | undefined): PacketisedRendition | undefined {
+  /** What it wants, if that is there and its browser can play it; else what everybody gets. */
+  #videoFor(session: ViewerSession, renditionId: string | undefined): PacketisedRendition | undefined {
     const wanted = renditionId === undefined ? undefined : this.#feeds.get(renditionId)?.rendition;
-    return wanted?.source.track !== undefined && this.#isFit(wanted) ? wanted : this.#video;
+    const codec = wanted?.source.track?.codec;
+    const isTaken = codec === 'h264' || (codec === 'av1' && session.takes(codec));
+    return wanted !== undefined && isTaken && this.#isFit(wanted) ? wanted : this.#video;
   }
 
   #isFit(rendition: PacketisedRendition): boolean {

@@ -19,6 +19,8 @@ export type OutgoingStreamOptions = {
   readonly payloadType: number;
   readonly extensionIds: RtpExtensionIds;
   readonly rtx: { readonly ssrc: number; readonly payloadType: number } | undefined;
+  /** Retransmission types of other payload types that the stream may take on, by those. */
+  readonly otherRtxPayloadTypes?: ReadonlyMap<number, number>;
   readonly clock: RtpClock;
 };
 
@@ -28,6 +30,7 @@ export class OutgoingStream {
   /** Read by the sender; everything that changes is set just before. */
   readonly packet: OutgoingPacket;
   readonly #rtxPacket: OutgoingPacket | undefined;
+  readonly #rtxPayloadTypes: ReadonlyMap<number, number>;
   readonly #reports: { readonly middle32: number; readonly sentAtMs: number }[] = [];
   #packetCount = 0;
   #octetCount = 0;
@@ -40,6 +43,10 @@ export class OutgoingStream {
       options.rtx === undefined
         ? undefined
         : newPacket(options.rtx.ssrc, options.rtx.payloadType, options.extensionIds);
+    this.#rtxPayloadTypes = new Map([
+      ...(options.rtx === undefined ? [] : [[options.payloadType, options.rtx.payloadType] as const]),
+      ...(options.otherRtxPayloadTypes ?? []),
+    ]);
   }
 
   /** Undefined where retransmission was not negotiated. */
@@ -49,6 +56,11 @@ export class OutgoingStream {
 
   get packetCount(): number {
     return this.#packetCount;
+  }
+
+  /** From the next packet on. */
+  usePayloadType(payloadType: number): void {
+    this.packet.fields.payloadType = payloadType;
   }
 
   /** Makes the next packet of this stream ready to be sent. */
@@ -66,9 +78,11 @@ export class OutgoingStream {
   /** The same for a packet sent again under the retransmission SSRC; undefined where none was negotiated. */
   prepareAgain(original: RingAnswer, seq16: number): OutgoingPacket | undefined {
     const again = this.#rtxPacket;
-    if (again === undefined) {
+    const payloadType = this.#rtxPayloadTypes.get(original.payloadType);
+    if (again === undefined || payloadType === undefined) {
       return undefined;
     }
+    again.fields.payloadType = payloadType;
     const payload = new Uint8Array(2 + original.payload.byteLength);
     payload[0] = seq16 >> 8;
     payload[1] = seq16 & 0xff;

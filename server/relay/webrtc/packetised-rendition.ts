@@ -6,12 +6,18 @@ import type { Clock } from '../../base/clock.ts';
 import { ProtocolError } from '../../base/errors.ts';
 import type { AccessUnit } from '../../media/access-unit.ts';
 import { isAudioUnit, isVideoUnit, ptsMsOf } from '../../media/access-unit.ts';
+import { Av1Packetiser } from '../../media/rtp/av1-packetiser.ts';
 import { H264Packetiser } from '../../media/rtp/h264-packetiser.ts';
 import { packetiseOpus } from '../../media/rtp/opus-packetiser.ts';
 import type { AccessUnitSource } from '../../media/stream-source.ts';
+import type { VideoCodec } from '../../media/track.ts';
 
-/** One access unit, ready to be sent to anybody. Shared and never written to. */
+/** What WebRTC carries, each under a payload type of its own. */
+export type CarriedCodec = Exclude<VideoCodec, 'hevc'> | 'opus';
+
+/** One access unit, ready to be sent to anybody who takes its codec. Shared and never written to. */
 export type PacketisedFrame = {
+  readonly codec: CarriedCodec;
   readonly payloads: readonly Uint8Array[];
   readonly payloadBytes: number;
   readonly ptsTicks: number;
@@ -23,7 +29,7 @@ export class PacketisedRendition {
   readonly source: AccessUnitSource;
   readonly #clock: Clock;
   readonly #onRejected: () => void;
-  readonly #packetiser = new H264Packetiser();
+  readonly #packetisers = { h264: new H264Packetiser(), av1: new Av1Packetiser() } as const;
   #gop: PacketisedFrame[] = [];
   #isSeeded = false;
   #edgePtsMs = 0;
@@ -95,11 +101,15 @@ export class PacketisedRendition {
   }
 
   #packetise(unit: AccessUnit): PacketisedFrame | undefined {
+    const { codec } = unit.track;
+    if (codec === 'aac' || codec === 'hevc') {
+      return undefined;
+    }
     let payloads: Uint8Array[] = [];
     try {
       if (isVideoUnit(unit)) {
-        payloads = unit.track.codec === 'h264' ? this.#packetiser.packetise(unit) : [];
-      } else if (isAudioUnit(unit) && unit.track.codec === 'opus') {
+        payloads = this.#packetisers[codec === 'av1' ? 'av1' : 'h264'].packetise(unit);
+      } else if (isAudioUnit(unit)) {
         payloads = packetiseOpus(unit);
       }
     } catch (error) {
@@ -112,6 +122,7 @@ export class PacketisedRendition {
       return undefined;
     }
     return {
+      codec,
       payloads,
       payloadBytes: payloads.reduce((sum, payload) => sum + payload.byteLength, 0),
       ptsTicks: unit.ptsTicks,

@@ -1,5 +1,6 @@
 /** Which rendition WebRTC viewers get: one a browser can decode in time, or none yet. Pure. */
 import type { AccessUnitSource } from '../../media/stream-source.ts';
+import { isAv1RungId } from '../broadcast.ts';
 
 /** Ids that other parts of the server give to what they make (relay/broadcast.ts, transcode). */
 export const SOURCE_VIDEO_ID = 'source-video';
@@ -30,9 +31,11 @@ export const selectVideo = (renditions: Renditions): AccessUnitSource | undefine
 const playable = (rendition: AccessUnitSource | undefined): AccessUnitSource | undefined =>
   rendition !== undefined && isPlayable(rendition) ? rendition : undefined;
 
-/** Whether browsers show all its pictures. */
-export const isPlayable = ({ track, facts }: AccessUnitSource): boolean =>
-  track?.kind === 'video' && track.codec === 'h264' && !facts.hasReordering;
+/** Whether browsers that take its codec show all its pictures. AV1 is sent as a rung alone, to who asks for it: it is nobody's only picture. */
+export const isPlayable = ({ id, track, facts }: AccessUnitSource): boolean =>
+  track?.kind === 'video' &&
+  (track.codec === 'h264' || (track.codec === 'av1' && isAv1RungId(id))) &&
+  !facts.hasReordering;
 
 /** The publisher's own Opus, else the one made for it. */
 export const selectAudio = (renditions: Renditions): AccessUnitSource | undefined =>

@@ -12,6 +12,7 @@ const DEDUPE_RTT_RATIO = 0.8;
 /** `found` and what to send, or why not. */
 export type RingAnswer = {
   readonly payload: Uint8Array;
+  readonly payloadType: number;
   readonly timestampTs32: number;
   readonly isMarked: boolean;
 };
@@ -22,6 +23,7 @@ export class RetransmissionRing {
   readonly #timestamps = new Uint32Array(RING_MAX_COUNT);
   readonly #sentAtMs = new Float64Array(RING_MAX_COUNT);
   readonly #lastCopyAtMs = new Float64Array(RING_MAX_COUNT);
+  readonly #payloadTypes = new Uint8Array(RING_MAX_COUNT);
   readonly #seqs16 = new Uint16Array(RING_MAX_COUNT);
   /** Copies sent, and the marker in the top bit. */
   readonly #flags = new Uint8Array(RING_MAX_COUNT);
@@ -31,9 +33,10 @@ export class RetransmissionRing {
     this.#windowMs = windowMs;
   }
 
-  add(packet: { seqExt: number; payload: Uint8Array; timestampTs32: number; isMarked: boolean }, nowMs: number): void {
+  add(packet: RingAnswer & { readonly seqExt: number }, nowMs: number): void {
     const at = packet.seqExt % RING_MAX_COUNT;
     this.#payloads[at] = packet.payload;
+    this.#payloadTypes[at] = packet.payloadType;
     this.#timestamps[at] = packet.timestampTs32;
     this.#sentAtMs[at] = nowMs;
     this.#lastCopyAtMs[at] = nowMs;
@@ -60,6 +63,7 @@ export class RetransmissionRing {
     this.#lastCopyAtMs[at] = nowMs;
     return {
       payload,
+      payloadType: this.#payloadTypes[at] ?? 0,
       timestampTs32: this.#timestamps[at] ?? 0,
       isMarked: ((this.#flags[at] ?? 0) & 0x80) !== 0,
     };

@@ -18,7 +18,7 @@ import type { WebRtcOutOptions } from './options.ts';
 import type { OutMetrics } from './out-metrics.ts';
 import { OutgoingStream, randomSsrc } from './outgoing-stream.ts';
 import { StreamJoin } from '../../media/stream-join.ts';
-import type { PacketisedFrame, PacketisedRendition } from './packetised-rendition.ts';
+import type { CarriedCodec, PacketisedFrame, PacketisedRendition } from './packetised-rendition.ts';
 import { isNearViewer } from './playout-delay-rule.ts';
 import { RetransmissionBudget, RetransmissionRing } from './retransmission-ring.ts';
 import { RtpClock } from './rtp-clock.ts';
@@ -167,6 +167,11 @@ export class ViewerSession {
       listener(this.#mapping);
     }
     return () => this.#mappingListeners.delete(listener);
+  }
+
+  /** Whether the viewer's browser said that it decodes this. */
+  takes(codec: CarriedCodec): boolean {
+    return this.#payloadTypeOf(codec) !== undefined;
   }
 
   /** Whether its pictures are sent, or will be. */
@@ -319,11 +324,18 @@ export class ViewerSession {
     }
   }
 
+  #payloadTypeOf(codec: CarriedCodec): number | undefined {
+    const { video, audio } = this.#options;
+    return codec === 'opus' ? audio?.payloadType : codec === 'av1' ? video?.av1?.payloadType : video?.payloadType;
+  }
+
   #sendPicture(frame: PacketisedFrame, stampMs: number): void {
     const stream = this.#video;
-    if (stream === undefined) {
+    const payloadType = this.#payloadTypeOf(frame.codec);
+    if (stream === undefined || payloadType === undefined) {
       return;
     }
+    stream.usePayloadType(payloadType);
     const timestampTs32 = stream.clock.stamp(stampMs);
     this.#noteMapping(timestampTs32, frame.ptsMs);
     this.#sendPayloads(stream, frame, timestampTs32);
@@ -343,7 +355,8 @@ export class ViewerSession {
       const packet = stream.prepare(payload, timestampTs32, isMarked);
       this.#send(packet, nowMs);
       if (isVideo) {
-        this.#ring.add({ seqExt: packet.fields.seqExt, payload, timestampTs32, isMarked }, nowMs);
+        const { seqExt, payloadType } = packet.fields;
+        this.#ring.add({ seqExt, payload, payloadType, timestampTs32, isMarked }, nowMs);
       }
     }
     this.#budget.earn(frame.payloadBytes);
@@ -503,5 +516,8 @@ const streamFor = (media: ChosenMedia, clockHz: number): OutgoingStream =>
     payloadType: media.payloadType,
     extensionIds: media.extensionIds,
     rtx: media.rtxPayloadType === undefined ? undefined : { ssrc: randomSsrc(), payloadType: media.rtxPayloadType },
+    otherRtxPayloadTypes: new Map(
+      media.av1?.rtxPayloadType === undefined ? [] : [[media.av1.payloadType, media.av1.rtxPayloadType]],
+    ),
     clock: new RtpClock(clockHz, randomInt(2 ** 32)),
   });

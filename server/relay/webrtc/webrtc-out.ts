@@ -8,11 +8,11 @@ import type { Metrics } from '../../observability/metrics.ts';
 import type { AnsweredMedia } from '../../webrtc-transport/sdp-answer.ts';
 import { buildSdpAnswer } from '../../webrtc-transport/sdp-answer.ts';
 import type { ChosenMedia } from '../../webrtc-transport/sdp-codecs.ts';
-import { chooseH264, chooseOpus } from '../../webrtc-transport/sdp-codecs.ts';
+import { chooseOpus, chooseVideo } from '../../webrtc-transport/sdp-codecs.ts';
 import type { SdpMedia, SdpOffer } from '../../webrtc-transport/sdp-offer.ts';
 import type { WebRtcPort } from '../../webrtc-transport/webrtc-port.ts';
 import type { Broadcast } from '../broadcast.ts';
-import { isRungId } from '../broadcast.ts';
+import { isAv1RungId, isRungId } from '../broadcast.ts';
 import { BroadcastOutput } from './broadcast-output.ts';
 import type { MediaSender } from './media-sender.ts';
 import { NodeMediaSender } from './media-sender.ts';
@@ -112,7 +112,9 @@ export class WebRtcOut {
     { offer, remoteAddress, renditionId }: { offer: SdpOffer; remoteAddress: string; renditionId?: string | undefined },
   ): OpenedSession {
     checkTransport(offer);
-    const video = chooseFirst(offer, 'video', (media) => chooseH264(media, profileOf(broadcast)));
+    const prefersAv1 = renditionId !== undefined && isAv1RungId(renditionId);
+    const wished = { sourceProfileIdc: profileOf(broadcast), prefersAv1 };
+    const video = chooseFirst(offer, 'video', (media) => chooseVideo(media, wished));
     const audio = chooseFirst(offer, 'audio', chooseOpus);
     if (video === undefined && audio === undefined) {
       throw new ProtocolError(

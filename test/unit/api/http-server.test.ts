@@ -175,7 +175,7 @@ test('a socket with its session’s secret carries what concerns that viewer; ot
 
 test('a socket tells what may be chosen, again when it changes, and takes the choice of the session it is bound to', async () => {
   await withApiServer(async (fixture) => {
-    const main = { id: 'main', widthPx: 1280, heightPx: 720, frameRateFps: 30, bitrateBps: 2_000_000 };
+    const main = { id: 'main', codec: 'h264', widthPx: 1280, heightPx: 720, frameRateFps: 30, bitrateBps: 2_000_000 };
     const rung = { ...main, id: 'h480', widthPx: 854, heightPx: 480, bitrateBps: 700_000 };
     const { next, socket } = await openSocket(`${fixture.url}/ws/demo?session=s3cret`);
     await next();

@@ -1,4 +1,5 @@
 // LL-HLS over the handler, row by row of CONFORMANCE part 1.
+import { AV1_CONFIG } from '../../../support/flv-samples.ts';
 import assert from 'node:assert/strict';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, mock, test } from 'node:test';
@@ -613,5 +614,40 @@ describe('LL-HLS handler', () => {
     const datesOf = (text: string): string[] => [...text.matchAll(/DATE-TIME:(\S+)/g)].map(([, date]) => date!);
     const recent = datesOf(after).slice(-3);
     assert.ok(recent.length === 3 && recent.every((date) => datesOf(main).includes(date)), `${after}\n${main}`);
+  });
+
+  test('an AV1 rung stands behind all H.264, below it in SCORE, and its files are served; without one nothing has a SCORE', async () => {
+    const units = testMedia(20);
+    const pushUntil = (untilMs: number, made: readonly string[]): void => {
+      while ((units[0]?.arrivedAtMs ?? Number.POSITIVE_INFINITY) < untilMs) {
+        const unit = units.shift()!;
+        rig.push([unit]);
+        for (const id of unit.track.kind === 'video' ? made : []) {
+          const h264 = testVideoTrack({ widthPx: 320, heightPx: 180 });
+          const track = { ...h264, codec: 'av1', codecString: 'av01.0.00M.08', decoderConfig: AV1_CONFIG } as const;
+          rig.broadcast.addRendition(id).push({ ...unit, track: id.startsWith('av1') ? track : h264 });
+        }
+      }
+    };
+    rig.broadcast.addRendition('h180');
+    pushUntil(9_000, ['h180']);
+    assert.doesNotMatch(textOf(await rig.get('/hls/demo/index.m3u8')), /SCORE/);
+    pushUntil(18_000, ['av1h180', 'h180']);
+    const index = textOf(await rig.get('/hls/demo/index.m3u8'));
+    const variants = [...index.matchAll(/CODECS="(\w{4})[^\n]*SCORE=([\d.]+)\n[^\n]*\/(\w+)\.m3u8/g)].map((found) =>
+      found.slice(1),
+    );
+    assert.deepEqual(variants, [
+      ['avc1', '2.0', 'video'],
+      ['avc1', '2.0', 'h180'],
+      ['av01', '1.0', 'av1h180'],
+    ]);
+    const playlist = await rig.text('av1h180.m3u8');
+    const [init] = /init-av1h180-\d+\.mp4/.exec(playlist)!;
+    const answer = await rig.get(`${rig.folder}/${init}`);
+    assert.equal(answer.status, 200);
+    assert.match(Buffer.from(answer.body as Uint8Array).toString('latin1'), /av01[^]*av1C\x81/);
+    const rewound = textOf(await rig.get('/hls/demo/index.m3u8?dvr=1'));
+    assert.doesNotMatch(rewound, /av01|SCORE/, 'what is not kept cannot be rewound');
   });
 });

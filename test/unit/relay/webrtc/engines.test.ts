@@ -44,6 +44,7 @@ test('the rendition for WebRTC never has B-frames, and the source is taken when 
 });
 
 const frame = (ptsMs: number, isKeyframe = false, payloadBytes = 10_000): PacketisedFrame => ({
+  codec: 'h264',
   payloads: [new Uint8Array(payloadBytes)],
   payloadBytes,
   ptsTicks: ptsMs * 90,
@@ -91,13 +92,18 @@ test('stamps rise by 45 ticks at least, bent or not, and wrap at 32 bits', () =>
 test('packets are sent again within their window, not twice within the round trip, at most six times', () => {
   const ring = new RetransmissionRing(1_000);
   const payload = Uint8Array.of(1);
-  ring.add({ seqExt: 65_537, payload, timestampTs32: 9, isMarked: true }, 0);
+  ring.add({ seqExt: 65_537, payload, payloadType: 102, timestampTs32: 9, isMarked: true }, 0);
   assert.equal(ring.take(2, { nowMs: 1, rttMs: 50 }), undefined, 'never sent');
-  assert.deepEqual(ring.take(1, { nowMs: 1, rttMs: 50 }), { payload, timestampTs32: 9, isMarked: true });
+  assert.deepEqual(ring.take(1, { nowMs: 1, rttMs: 50 }), {
+    payload,
+    payloadType: 102,
+    timestampTs32: 9,
+    isMarked: true,
+  });
   assert.equal(ring.take(1, { nowMs: 30, rttMs: 50 }), undefined, 'within 0.8 of the round trip');
   const copies = [100, 200, 300, 400, 500, 600].filter((nowMs) => ring.take(1, { nowMs, rttMs: 50 }) !== undefined);
   assert.equal(copies.length, 5);
-  ring.add({ seqExt: 65_538, payload, timestampTs32: 9, isMarked: true }, 0);
+  ring.add({ seqExt: 65_538, payload, payloadType: 102, timestampTs32: 9, isMarked: true }, 0);
   assert.equal(ring.take(2, { nowMs: 1_001, rttMs: 50 }), undefined, 'too old');
 });
 
