@@ -491,4 +491,4 @@ const toReport = ({
 
 /** AV1 is made for who decodes it; the main picture is H.264 wherever it matters. */
 const isDecodable = ({ codec }: RenditionSummary): boolean =>
-  codec !== 'av1' || globalThis.MediaSource?.isTypeSupported('video/mp4; codecs="av01.0.05M.08"') === true;
+  codec !== 'av1' || ('MediaSource' in globalThis && MediaSource.isTypeSupported('video/mp4; codecs="av01.0.05M.08"'));
