@@ -203,6 +203,7 @@ const LADDER = z.strictObject({
   measuresSpeeds: z.boolean(),
   av1: z.enum(['auto', 'off', 'on']),
   av1Crf: z.number().int().min(0).max(63),
+  encoder: z.enum(['auto', 'software', 'vaapi', 'qsv', 'nvenc', 'videotoolbox']),
 }) satisfies z.ZodType<LadderOptions>;
 
 export const CONFIG_SCHEMA = z.strictObject({

@@ -6,6 +6,7 @@ import type {
   RecordingStatus,
   RenditionSummary,
 } from './api/contract/socket.ts';
+import type { EncoderStatus } from '../transcode/encoder-finder.ts';
 import type { LadderStatus } from '../transcode/ladder.ts';
 import type { BroadcastsView } from './api/views.ts';
 import type { Broadcast } from './relay/broadcast.ts';
@@ -19,6 +20,7 @@ export type SummarySources = {
   readonly findingsOf: (name: string) => readonly DoctorFinding[];
   readonly recordingOf: (broadcastId: string) => RecordingStatus | null;
   readonly ladderOf: (name: string) => LadderStatus | undefined;
+  readonly encoder: () => EncoderStatus;
 };
 
 /** Viewer counts and rungs change by themselves; sockets are told at this pace. */
@@ -59,7 +61,7 @@ export class BroadcastSummaries implements BroadcastsView {
     }
     const { codec, widthPx, heightPx } = source.track;
     const { frameRateFps = null, bitrateBps } = source.facts;
-    const rungs = ladderSummary(broadcast, this.#sources.ladderOf(name))?.rungs ?? [];
+    const rungs = ladderSummary(broadcast, this.#sources.ladderOf(name), this.#sources.encoder())?.rungs ?? [];
     const begun = rungs.filter((rung) => rung.bitrateBps > 0);
     return [{ id: 'main', codec, widthPx, heightPx, frameRateFps, bitrateBps }, ...begun];
   }
@@ -130,12 +132,16 @@ export class BroadcastSummaries implements BroadcastsView {
       bitrateBps: (video?.facts.bitrateBps ?? 0) + (audio?.facts.bitrateBps ?? 0),
       findings: this.#sources.findingsOf(name),
       recording: this.#sources.recordingOf(id),
-      ladder: ladderSummary(broadcast, this.#sources.ladderOf(name)),
+      ladder: ladderSummary(broadcast, this.#sources.ladderOf(name), this.#sources.encoder()),
     };
   }
 }
 
-const ladderSummary = (broadcast: Broadcast, status: LadderStatus | undefined): LadderSummary | null =>
+const ladderSummary = (
+  broadcast: Broadcast,
+  status: LadderStatus | undefined,
+  encoder: EncoderStatus,
+): LadderSummary | null =>
   status === undefined || status.rungs.length === 0
     ? null
     : {
@@ -143,6 +149,7 @@ const ladderSummary = (broadcast: Broadcast, status: LadderStatus | undefined): 
           const bitrateBps = broadcast.renditions.get(id)?.facts.bitrateBps ?? 0;
           return { id, codec, widthPx, heightPx, frameRateFps, bitrateBps };
         }),
+        encoder,
         leftOut: status.leftOut,
         lagMs: Math.round(status.lagMs),
         restartCount: status.restartCount,

@@ -1,6 +1,9 @@
 /** Gives each broadcast its ladders, H.264 and AV1, and puts the rungs into the hub as renditions. */
 import { availableParallelism } from 'node:os';
 import { Av1Ladder } from '../transcode/av1-ladder.ts';
+import type { EncoderStatus } from '../transcode/encoder-finder.ts';
+import { EncoderFinder } from '../transcode/encoder-finder.ts';
+import { createEncoderTrial } from '../transcode/encoder-trial.ts';
 import type { EssentialsOptions } from '../transcode/essentials.ts';
 import { SpeedBook } from '../transcode/encoder-speeds.ts';
 import type { LadderOptions } from '../transcode/ladder-plan.ts';
@@ -31,6 +34,7 @@ export class Ladders {
   readonly #parts: LaddersParts;
   readonly #byBroadcast = new Map<Broadcast, { readonly h264: Ladder; readonly av1: Av1Ladder }>();
   readonly #speeds: SpeedBook;
+  readonly #finder: EncoderFinder;
   readonly #measureTimer: NodeJS.Timeout | undefined;
 
   constructor(parts: LaddersParts) {
@@ -40,6 +44,15 @@ export class Ladders {
     if (enabled && measuresSpeeds && !this.#speeds.isMeasured) {
       const measure = (): void => void this.#speeds.measure(parts.transcode.ffmpegPath);
       this.#measureTimer = setTimeout(measure, MEASURE_AFTER_MS).unref();
+    }
+    this.#finder = new EncoderFinder({
+      wish: parts.options.encoder,
+      tryEncoder: createEncoderTrial(parts.transcode.ffmpegPath),
+      platform: process.platform,
+      log: parts.log,
+    });
+    if (enabled) {
+      void this.#finder.find();
     }
     parts.hub.listen({ onBroadcastStarted: (broadcast) => this.#follow(broadcast) });
   }
@@ -59,6 +72,11 @@ export class Ladders {
       restartCount: h264.restartCount + av1.restartCount,
       droppedCount: h264.droppedCount + av1.droppedCount,
     };
+  }
+
+  /** What makes the H.264 rungs of all broadcasts. */
+  get encoder(): EncoderStatus {
+    return this.#finder.status;
   }
 
   close(): void {
@@ -83,7 +101,11 @@ export class Ladders {
         onEnd: (id, reason) => broadcast.removeRendition(id, reason),
       },
     };
-    const h264 = new Ladder(setup);
+    const h264 = new Ladder({
+      ...setup,
+      encoder: () => this.#finder.status.name,
+      onRestart: () => this.#finder.noteFailure(clock.nowMs()),
+    });
     const av1 = new Av1Ladder({ ...setup, h264: () => h264.status() });
     this.#byBroadcast.set(broadcast, { h264, av1 });
     broadcast.listen({

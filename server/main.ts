@@ -138,6 +138,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     findingsOf: (name) => rtmp.findings(name),
     recordingOf: (broadcastId) => recorder.statusOf(broadcastId),
     ladderOf: (name) => ladders.statusOf(name),
+    encoder: () => ladders.encoder,
   });
   const http = new HttpServer({
     settings: config.http,

@@ -49,6 +49,7 @@ export const planAv1 = (
   const rung: Rung = {
     ...shape,
     codec: 'av1',
+    encoder: 'software',
     preset: 'realtime',
     crf: Math.min(CRF_MAX, options.av1Crf + crfRise),
     bitrateMaxBps: bitrateMaxOf(shape, options),

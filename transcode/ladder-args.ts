@@ -1,5 +1,6 @@
 /** The arguments of the ladder's ffmpeg: pure. One child decodes once and makes every rung, so that all have keyframes on the same picture. */
 import { NUT_OUTPUT_ARGS, keyframesOnWholeSeconds, usualRateFps } from './ffmpeg-args.ts';
+import { encoderFormat, hardwareArgs } from './hardware-args.ts';
 import type { Rung } from './ladder-plan.ts';
 
 export type LadderKeyframes =
@@ -22,7 +23,7 @@ export const ladderGraph = (job: LadderJob): string => {
   const inputs = rungs.map((_, index) => `[s${index}]`).join('');
   const chains = rungs.map((rung, index) => {
     const thinned = rung.frameDivisor === 1 ? '' : `select='${keptPictures(rung, job)}',`;
-    return `[s${index}]${thinned}scale=${rung.widthPx}:${rung.heightPx}:flags=bicubic,format=yuv420p[v${index}]`;
+    return `[s${index}]${thinned}scale=${rung.widthPx}:${rung.heightPx}:flags=bicubic,${encoderFormat(rung.encoder)}[v${index}]`;
   });
   return [`[0:v:0]select='gte(t,${seconds(encodeFromMs - 0.5)})',split=${rungs.length}${inputs}`, ...chains].join(';');
 };
@@ -36,19 +37,19 @@ const keptPictures = ({ frameDivisor }: Rung, { keyframes, sourceFrameRateFps }:
   return keyframes === 'as-source' ? `${isDue}+key` : `${isDue}+gt(floor(t+0.0005),floor(prev_selected_t+0.0005))`;
 };
 
-const rungArgs = (rung: Rung, index: number, job: LadderJob): string[] => {
-  const { sliceCount, bitrateMaxBps, frameRateFps } = rung;
-  const x264 = `sliced-threads=${sliceCount > 1 ? 1 : 0}:annexb=0:fps=${usualRateFps(frameRateFps)}`;
-  return [
-    ...['-map', `[v${index}]`, '-an', '-fps_mode', 'passthrough', '-enc_time_base', '-1'],
-    ...['-c:v', 'libx264', '-preset', rung.preset, '-tune', 'zerolatency', '-profile:v', 'high'],
-    ...['-crf', String(rung.crf), '-maxrate', String(bitrateMaxBps), '-bufsize', String(bitrateMaxBps)],
-    ...['-bf', '0', '-sc_threshold', '0', '-g', '1000', '-forced-idr', '1'],
-    ...['-force_key_frames', forcedKeyframes(job)],
-    ...['-threads', String(sliceCount), '-x264-params', x264],
-    ...NUT_OUTPUT_ARGS,
-  ];
-};
+const rungArgs = (rung: Rung, index: number, job: LadderJob): string[] => [
+  ...['-map', `[v${index}]`, '-an', '-fps_mode', 'passthrough', '-enc_time_base', '-1'],
+  ...(rung.encoder === 'software' ? x264Args(rung) : hardwareArgs(rung.encoder, rung)),
+  ...['-force_key_frames', forcedKeyframes(job)],
+  ...NUT_OUTPUT_ARGS,
+];
+
+const x264Args = ({ preset, crf, sliceCount, bitrateMaxBps, frameRateFps }: Rung): string[] => [
+  ...['-c:v', 'libx264', '-preset', preset, '-tune', 'zerolatency', '-profile:v', 'high'],
+  ...['-crf', String(crf), '-maxrate', String(bitrateMaxBps), '-bufsize', String(bitrateMaxBps)],
+  ...['-bf', '0', '-sc_threshold', '0', '-g', '1000', '-forced-idr', '1', '-threads', String(sliceCount)],
+  ...['-x264-params', `sliced-threads=${sliceCount > 1 ? 1 : 0}:annexb=0:fps=${usualRateFps(frameRateFps)}`],
+];
 
 /** ffmpeg counts `t` from the first picture encoded, which is the one at `encodeFromMs`: its place in its second is added again. */
 export const forcedKeyframes = ({ keyframes, encodeFromMs }: Pick<LadderJob, 'keyframes' | 'encodeFromMs'>): string =>

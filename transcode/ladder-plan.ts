@@ -2,6 +2,7 @@
  * Which smaller renditions are made of a source, and how hard the encoder may try: pure. Never above the source; the slowest preset that the CPU
  * budget allows; where even the fastest does not fit, rungs are left out from the top.
  */
+import type { LadderEncoder } from './hardware-args.ts';
 
 /** From the slowest to the fastest. */
 export const PRESETS = ['medium', 'fast', 'faster', 'veryfast', 'superfast'] as const;
@@ -44,6 +45,8 @@ export type LadderOptions = {
   readonly av1: 'auto' | 'off' | 'on';
   /** Quality to aim at, libaom's scale. */
   readonly av1Crf: number;
+  /** What makes the H.264 rungs. */
+  readonly encoder: 'auto' | LadderEncoder;
 };
 
 export const LADDER_DEFAULTS: LadderOptions = {
@@ -57,6 +60,7 @@ export const LADDER_DEFAULTS: LadderOptions = {
   measuresSpeeds: true,
   av1: 'auto',
   av1Crf: 36,
+  encoder: 'auto',
 };
 
 export type LadderSource = {
@@ -69,6 +73,7 @@ export type Rung = {
   /** Of the rendition: `h480`, `av1h480`. */
   readonly id: string;
   readonly codec: LadderCodec;
+  readonly encoder: LadderEncoder;
   readonly widthPx: number;
   readonly heightPx: number;
   /** Every n-th picture of the source is encoded. */
@@ -115,12 +120,15 @@ export type LadderPlanInput = {
   readonly coreCount: number;
   /** Rungs that the machine turned out to have no room for, from the top. */
   readonly shedCount: number;
+  /** `software` when left out. */
+  readonly encoder?: LadderEncoder;
 };
 
 export const SHED = 'the machine was too slow for it just now';
 
 export const planLadder = (input: LadderPlanInput): LadderPlan => {
-  const { source, options, speeds, coreCount, shedCount } = input;
+  const { source, options, coreCount, shedCount, encoder = 'software' } = input;
+  const speeds = encoder === 'software' ? input.speeds : withHardware(input.speeds);
   if (!options.enabled) {
     return NO_LADDER;
   }
@@ -150,13 +158,21 @@ export const planLadder = (input: LadderPlanInput): LadderPlan => {
     return { rungs: [], leftOut, cpuCores: 0 };
   }
   const preset = PRESETS.find((candidate) => coresWith(candidate) <= budgetCores) ?? 'superfast';
-  const rungs = shapes.map((shape) => toRung(shape, { preset, options, coreCount }));
+  const rungs = shapes.map((shape) => toRung(shape, { preset, options, coreCount, encoder }));
   return { rungs, leftOut, cpuCores: coresWith(preset) };
 };
 
 /** Of one broadcast. */
 export const budgetCoresOf = ({ options, coreCount }: Pick<LadderPlanInput, 'options' | 'coreCount'>): number =>
   options.cpuMaxCores > 0 ? options.cpuMaxCores : coreCount / 2;
+
+/** To bring a picture to the hardware and its bits back: an estimate, for want of hardware to measure. */
+const HARDWARE_MS_PER_MPX = 2;
+
+const withHardware = (speeds: EncoderSpeeds): EncoderSpeeds => {
+  const costs = PRESETS.map((preset) => [preset, HARDWARE_MS_PER_MPX] as const);
+  return { ...speeds, encodeMsPerMpx: Object.fromEntries(costs) as EncoderSpeeds['encodeMsPerMpx'] };
+};
 
 export type Shape = Pick<Rung, 'id' | 'widthPx' | 'heightPx' | 'frameDivisor' | 'frameRateFps'>;
 
@@ -201,14 +217,15 @@ const coresOf = (shape: Shape, preset: Preset, { scaleMsPerMpx, encodeMsPerMpx }
 
 const toRung = (
   shape: Shape,
-  { preset, options, coreCount }: { preset: Preset; options: LadderOptions; coreCount: number },
+  given: { preset: Preset; options: LadderOptions; coreCount: number; encoder: LadderEncoder },
 ): Rung => ({
   ...shape,
   codec: 'h264',
-  preset,
-  crf: options.crf,
-  bitrateMaxBps: bitrateMaxOf(shape, options),
-  sliceCount: sliceCountOf(shape, coreCount),
+  encoder: given.encoder,
+  preset: given.preset,
+  crf: given.options.crf,
+  bitrateMaxBps: bitrateMaxOf(shape, given.options),
+  sliceCount: sliceCountOf(shape, given.coreCount),
 });
 
 export const bitrateMaxOf = ({ widthPx, heightPx, frameRateFps }: Shape, { bitsPerPxMax }: LadderOptions): number => {
@@ -232,6 +249,7 @@ export const isSameLadder = (a: LadderPlan, b: LadderPlan): boolean =>
       rung.heightPx === other.heightPx &&
       rung.frameDivisor === other.frameDivisor &&
       rung.crf === other.crf &&
-      rung.preset === other.preset
+      rung.preset === other.preset &&
+      rung.encoder === other.encoder
     );
   });

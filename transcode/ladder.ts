@@ -17,6 +17,8 @@ import { inputArgs, usualRateFps } from './ffmpeg-args.ts';
 import type { FfmpegJob, StartFfmpeg } from './ffmpeg-process.ts';
 import { startFfmpeg as startRealFfmpeg } from './ffmpeg-process.ts';
 import type { LadderJob, LadderKeyframes } from './ladder-args.ts';
+import type { LadderEncoder } from './hardware-args.ts';
+import { deviceArgs } from './hardware-args.ts';
 import { ladderGraph, ladderOutputs } from './ladder-args.ts';
 import type { EncoderSpeeds, LadderOptions, LadderPlan, LadderPlanInput, LeftOut, Rung } from './ladder-plan.ts';
 import { NO_LADDER, isSameLadder, planLadder } from './ladder-plan.ts';
@@ -55,6 +57,10 @@ export type LadderSetup = {
   readonly run: RunOptions;
   readonly backoff: BackoffOptions;
   readonly speeds: EncoderSpeeds;
+  /** That which the rungs are to be made with now; `software` when left out. */
+  readonly encoder?: () => LadderEncoder;
+  /** A child ended by itself and is started again. */
+  readonly onRestart?: () => void;
   readonly coreCount: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -230,8 +236,9 @@ export class Ladder {
 
   #planFor(track: VideoTrack): LadderPlan {
     const { options, speeds, coreCount } = this.#setup;
+    const encoder = this.#setup.encoder?.() ?? 'software';
     const source = { widthPx: track.widthPx, heightPx: track.heightPx, frameRateFps: this.#frameRateFps };
-    return this.#recipe.plan({ source, options, speeds, coreCount, shedCount: this.#overload.shedCount });
+    return this.#recipe.plan({ source, options, speeds, coreCount, encoder, shedCount: this.#overload.shedCount });
   }
 
   /** More of the same is begun before what there is ends; with less, or with something else, the old one is in the way. */
@@ -257,7 +264,7 @@ export class Ladder {
     }
     this.#setup.log.info('transcode.ladder.planned', {
       ladder: this.#recipe.name,
-      rungs: plan.rungs.map(({ id, preset, crf }) => `${id} ${preset} ${crf}`),
+      rungs: plan.rungs.map(({ id, encoder, preset, crf }) => `${id} ${encoder} ${preset} ${crf}`),
       leftOut: plan.leftOut,
       cpuCores: Number(plan.cpuCores.toFixed(2)),
       keyframes,
@@ -290,7 +297,10 @@ export class Ladder {
       startFfmpeg: startFfmpeg ?? startRealFfmpeg,
       jobFor: (track, encodeFromMs) => this.#jobFor(track, { plan, keyframes, encodeFromMs }),
       onUnit: (unit, outputIndex) => this.#onMade({ number, rung: plan.rungs[outputIndex], unit }),
-      onRestart: () => restarts.inc({ rendition: this.#recipe.name }),
+      onRestart: () => {
+        restarts.inc({ rendition: this.#recipe.name });
+        this.#setup.onRestart?.();
+      },
     });
     return { number, plan, keyframes, supervised };
   }
@@ -302,7 +312,7 @@ export class Ladder {
     const job = { rungs: plan.rungs, keyframes, sourceFrameRateFps: this.#frameRateFps, encodeFromMs };
     return {
       ffmpegPath: this.#setup.ffmpegPath,
-      inputArgs: inputArgs(track),
+      inputArgs: [...deviceArgs(plan.rungs[0]?.encoder ?? 'software'), ...inputArgs(track)],
       niceness: this.#recipe.niceness,
       filterGraph: ladderGraph(job),
       outputs: this.#recipe.outputs(job),

@@ -5,7 +5,7 @@ import type { NutFrame } from '../server/media/nut/nut-reader.ts';
 import { NutReader } from '../server/media/nut/nut-reader.ts';
 import type { Track } from '../server/media/track.ts';
 import { ChildClock } from './child-clock.ts';
-import { keepTrack, madePayload, madeTrack } from './made-tracks.ts';
+import { isMadeInAnnexB, keepTrack, madePayload, madeTrack } from './made-tracks.ts';
 
 /** When something without a known origin is said to have arrived. */
 export type Now = { readonly nowMs: number; readonly wallMs: number };
@@ -15,6 +15,7 @@ export class MadeOutput {
   readonly #opusFrameMs: number;
   readonly #reader = new NutReader();
   #track: Track | undefined;
+  #isAnnexB = false;
   #madeCount = 0;
   #keptBackCount = 0;
   #staleBeforeMs = Number.NEGATIVE_INFINITY;
@@ -76,7 +77,7 @@ export class MadeOutput {
       dtsTicks: ptsTicks,
       ptsTicks,
       isKeyframe: frame.isKeyframe || track.kind === 'audio',
-      payload: madePayload(track, frame.payload),
+      payload: madePayload(track, frame.payload, this.#isAnnexB),
       arrivedAtMs: origin?.arrivedAtMs ?? now.nowMs,
       arrivedAtWallMs: origin?.arrivedAtWallMs ?? now.wallMs,
       isDiscontinuity: false,
@@ -92,6 +93,7 @@ export class MadeOutput {
 
   #trackOf(frame: NutFrame): Track {
     if (this.#madeCount === 0 || this.#track === undefined) {
+      this.#isAnnexB = isMadeInAnnexB(frame.stream, frame.payload);
       this.#track = keepTrack(this.#track, madeTrack(frame.stream, frame.payload, this.#opusFrameMs));
     }
     return this.#track;

@@ -3,7 +3,8 @@ import { ProtocolError } from '../server/base/errors.ts';
 import { buildAv1Config, parseAv1Config } from '../server/media/av1/av1-config.ts';
 import { joinTemporalUnit, splitObus } from '../server/media/av1/obu.ts';
 import { avcCodecString, buildAvcConfig, parseAvcConfig } from '../server/media/h264/avc-config.ts';
-import { NAL_PPS, NAL_SPS, nalTypeOf, splitNalUnits } from '../server/media/h264/nal-units.ts';
+import { splitAnnexB, startsWithStartCode } from '../server/media/h264/annex-b.ts';
+import { NAL_AUD, NAL_PPS, NAL_SPS, joinNalUnits, nalTypeOf, splitNalUnits } from '../server/media/h264/nal-units.ts';
 import type { NutStream } from '../server/media/nut/nut-headers.ts';
 import type { AudioTrack, Track, VideoTrack } from '../server/media/track.ts';
 import { VIDEO_TIMESCALE_HZ } from '../server/media/track.ts';
@@ -11,7 +12,7 @@ import { VIDEO_TIMESCALE_HZ } from '../server/media/track.ts';
 /** Throws `ProtocolError` `TRANSCODE_OUTPUT_UNKNOWN` for anything but H.264, AV1 and Opus. `frameMs`: of one Opus packet. */
 export const madeTrack = (stream: NutStream, firstPayload: Uint8Array, frameMs: number): Track => {
   if (stream.kind === 'video' && stream.fourCc === 'H264') {
-    return h264Track(stream);
+    return h264Track(stream, firstPayload);
   }
   if (stream.kind === 'video' && stream.fourCc === 'AV01') {
     return av1Track(stream, firstPayload);
@@ -22,9 +23,13 @@ export const madeTrack = (stream: NutStream, firstPayload: Uint8Array, frameMs: 
   throw new ProtocolError('TRANSCODE_OUTPUT_UNKNOWN', `ffmpeg made ${stream.kind} ${stream.fourCc}`);
 };
 
-/** The encoder was told to put lengths before NAL units: its set-up is SPS and PPS (and a comment) in that form. */
-const h264Track = (stream: NutStream): VideoTrack => {
-  const nalUnits = splitNalUnits(stream.codecSpecific);
+/**
+ * x264 is told to put lengths before NAL units: its set-up is SPS and PPS (and a comment) in that form. Hardware encoders put start codes there, and
+ * some give the set-up with the first picture alone.
+ */
+const h264Track = (stream: NutStream, firstPayload: Uint8Array): VideoTrack => {
+  const setUp = stream.codecSpecific.byteLength > 0 ? stream.codecSpecific : firstPayload;
+  const nalUnits = isMadeInAnnexB(stream, firstPayload) ? splitAnnexB(setUp) : splitNalUnits(setUp);
   const ofType = (type: number): Uint8Array[] => nalUnits.filter((nalUnit) => nalTypeOf(nalUnit) === type);
   const decoderConfig = buildAvcConfig(ofType(NAL_SPS), ofType(NAL_PPS));
   return {
@@ -54,9 +59,21 @@ const av1Track = (stream: NutStream, firstPayload: Uint8Array): VideoTrack => {
   };
 };
 
+/** Whether the stream's NAL units come behind start codes. Where the set-up does not tell, the first payload does: x264 always gives a set-up. */
+export const isMadeInAnnexB = (stream: NutStream, firstPayload: Uint8Array): boolean =>
+  stream.fourCc === 'H264' &&
+  startsWithStartCode(stream.codecSpecific.byteLength > 0 ? stream.codecSpecific : firstPayload);
+
+/** In the track already. */
+const LEFT_OUT: ReadonlySet<number> = new Set([NAL_SPS, NAL_PPS, NAL_AUD]);
+
 /** What ffmpeg's encoder gave, as an access unit carries it. Throws `ProtocolError`. */
-export const madePayload = (track: Track, payload: Uint8Array): Uint8Array =>
-  track.codec === 'av1' ? joinTemporalUnit(splitObus(payload)) : payload;
+export const madePayload = (track: Track, payload: Uint8Array, isAnnexB: boolean): Uint8Array => {
+  if (isAnnexB) {
+    return joinNalUnits(splitAnnexB(payload).filter((nalUnit) => !LEFT_OUT.has(nalTypeOf(nalUnit))));
+  }
+  return track.codec === 'av1' ? joinTemporalUnit(splitObus(payload)) : payload;
+};
 
 const opusTrack = (stream: NutStream, frameMs: number): AudioTrack => ({
   kind: 'audio',

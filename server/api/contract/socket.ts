@@ -90,6 +90,8 @@ export type BroadcastSummary = {
 export type LadderSummary = {
   /** Largest first. One that has not begun has no bitrate. */
   readonly rungs: readonly RenditionSummary[];
+  /** What makes the H.264 rungs (`software`, `nvenc`, …), and why that. */
+  readonly encoder: { readonly name: string; readonly why: string };
   /** What was not made, and why, in plain words. */
   readonly leftOut: readonly { readonly id: string; readonly why: string }[];
   /** Media that waits in the encoder. */
