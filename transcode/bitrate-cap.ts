@@ -21,33 +21,31 @@ export class BitrateCap {
     return this.#crfRise;
   }
 
-  /** A picture of so many bytes was made. True when `crfRise` changed. */
-  add(bytes: number, { nowMs, bitrateMaxBps }: BitrateLook): boolean {
+  /** A picture of so many bytes was made. */
+  add(bytes: number, { nowMs, bitrateMaxBps }: BitrateLook): void {
     if (this.#windowSinceMs === undefined) {
       // What it holds was made before it began.
       this.#windowSinceMs = nowMs;
-      return false;
+      return;
     }
     this.#windowBytes += bytes;
     const passedMs = nowMs - this.#windowSinceMs;
     if (passedMs < WINDOW_MS) {
-      return false;
+      return;
     }
     const bitrateBps = (this.#windowBytes * 8_000) / passedMs;
     this.#windowBytes = 0;
     this.#windowSinceMs = nowMs;
-    return this.#judge(bitrateBps / bitrateMaxBps, nowMs);
+    this.#judge(bitrateBps / bitrateMaxBps, nowMs);
   }
 
-  #judge(ratio: number, nowMs: number): boolean {
-    const before = this.#crfRise;
+  #judge(ratio: number, nowMs: number): void {
     this.#roomSinceMs = ratio < ROOM_RATIO ? (this.#roomSinceMs ?? nowMs) : undefined;
     if (ratio > 1) {
-      this.#crfRise = Math.min(CRF_RISE_MAX, before + CRF_STEP);
+      this.#crfRise = Math.min(CRF_RISE_MAX, this.#crfRise + CRF_STEP);
     } else if (this.#roomSinceMs !== undefined && nowMs - this.#roomSinceMs >= ROOM_MIN_MS) {
-      this.#crfRise = Math.max(0, before - CRF_STEP);
+      this.#crfRise = Math.max(0, this.#crfRise - CRF_STEP);
       this.#roomSinceMs = undefined;
     }
-    return this.#crfRise !== before;
   }
 }

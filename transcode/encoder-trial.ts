@@ -1,4 +1,5 @@
 /** A test encode: does ffmpeg with this encoder make, of two seconds of pictures, what a rung must be? */
+import { existsSync } from 'node:fs';
 import { messageOf } from '../server/base/errors.ts';
 import { NutReader } from '../server/media/nut/nut-reader.ts';
 import type { TryEncoder } from './encoder-finder.ts';
@@ -35,6 +36,10 @@ export const createEncoderTrial =
       sourceFrameRateFps: FPS,
       encodeFromMs: 0,
     } as const;
+    const missing = process.platform === 'linux' ? DEVICES[encoder] : undefined;
+    if (missing !== undefined && !existsSync(missing)) {
+      return `there is no ${missing}`;
+    }
     try {
       const made = await runFfmpegOnce({
         ffmpegPath,
@@ -52,6 +57,13 @@ export const createEncoderTrial =
       return messageOf(error).split('\n')[0];
     }
   };
+
+/** Without it nothing need be started to know, on Linux. */
+const DEVICES: Readonly<Partial<Record<LadderEncoder, string>>> = {
+  nvenc: '/dev/nvidiactl',
+  qsv: '/dev/dri',
+  vaapi: '/dev/dri',
+};
 
 /** Of changing grey. */
 const pictures = (): Uint8Array => {
