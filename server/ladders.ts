@@ -106,7 +106,7 @@ export class Ladders {
       encoder: () => this.#finder.status.name,
       onRestart: () => this.#finder.noteFailure(clock.nowMs()),
     });
-    const av1 = new Av1Ladder({ ...setup, h264: () => h264.status() });
+    const av1 = new Av1Ladder({ ...setup, h264: () => ({ ...h264.status(), rungCount: h264.status().rungs.length }) });
     this.#byBroadcast.set(broadcast, { h264, av1 });
     broadcast.listen({
       onRenditionAdded: (rendition) => {

@@ -144,11 +144,11 @@ export class Av1Ladder {
 
   /** What still comes of this encoder is held back like what came before; the plan lets it go. */
   #giveUp(rungId: string, fault: string): void {
-    this.#setup.log.error('transcode.av1.undecodable', { rung: rungId, fault, retryAfterMs: RETRY_AFTER_MS });
+    this.#setup.log.error('transcode.av1.unproven', { rung: rungId, fault, retryAfterMs: RETRY_AFTER_MS });
     this.#track = undefined;
     this.#trial = undefined;
     this.#hasPassed = false;
-    const why = `what the encoder made cannot be decoded (${fault})`;
+    const why = `what the encoder makes was not shown to decode (${fault})`;
     this.#broken = { why, untilMs: this.#setup.clock.nowMs() + RETRY_AFTER_MS };
   }
 

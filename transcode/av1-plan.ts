@@ -16,10 +16,12 @@ import {
 } from './ladder-plan.ts';
 
 /** What the H.264 ladder of the same broadcast takes now. */
-export type H264Ladder = { readonly cpuCores: number; readonly shedCount: number };
+export type H264Ladder = { readonly rungCount: number; readonly cpuCores: number; readonly shedCount: number };
 
 /** Of one core for a million pixels, on the machine of `SPEEDS_DEFAULT`: four times x264 veryfast, side by side on three clips (2026-11-25). */
 const AV1_MS_PER_MPX = 44;
+/** Smaller pictures have few bits to save, and so has a source too small for any H.264 rung: nothing is made of them unasked. */
+const AUTO_SIDE_MIN_PX = 360;
 
 export const planAv1 = (
   input: LadderPlanInput & {
@@ -29,8 +31,11 @@ export const planAv1 = (
   },
 ): LadderPlan => {
   const { source, options, speeds, coreCount, shedCount, h264, crfRise } = input;
-  const sidesPx = options.sidesPx.filter((sidePx) => sidePx <= sideOf(source));
-  if (!options.enabled || options.av1 === 'off' || sidesPx.length === 0) {
+  const isAuto = options.av1 === 'auto';
+  const sideMinPx = isAuto ? AUTO_SIDE_MIN_PX : 0;
+  const sidesPx = options.sidesPx.filter((sidePx) => sidePx <= sideOf(source) && sidePx >= sideMinPx);
+  const isWanted = options.enabled && options.av1 !== 'off' && !(isAuto && h264.rungCount + h264.shedCount === 0);
+  if (!isWanted || sidesPx.length === 0) {
     return NO_LADDER;
   }
   const shapes = sidesPx.map((sidePx) => scaledShape(source, { id: `av1h${sidePx}`, sidePx }));
@@ -39,7 +44,7 @@ export const planAv1 = (
       megapixelsPerS(shape) * (speeds.scaleMsPerMpx + AV1_MS_PER_MPX * factorOf(speeds))) /
     1000;
   const roomCores = budgetCoresOf(input) - h264.cpuCores;
-  const shape = options.av1 === 'on' ? shapes[0] : shapes.find((candidate) => coresOf(candidate) <= roomCores);
+  const shape = isAuto ? shapes.find((candidate) => coresOf(candidate) <= roomCores) : shapes[0];
   if (shedCount > 0 || h264.shedCount > 0) {
     return nothing(shape ?? shapes.at(-1), SHED);
   }

@@ -90,6 +90,8 @@ export class HlsEngine {
     };
     return {
       lowLatencyMode: true,
+      // It stays with the codec it begins with: H.264 has rungs to go down to, AV1 is one rung, for who chooses it.
+      videoPreference: { videoCodec: 'avc1' },
       // Speed and place are ours.
       maxLiveSyncPlaybackRate: 1,
       manifestLoadPolicy: policy,

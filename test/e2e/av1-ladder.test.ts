@@ -21,6 +21,9 @@ import { within } from '../support/wait.ts';
 
 const options = { skip: ffmpegMissing(), timeout: 90_000 };
 
+/** Nothing is shed, however slow the machine. */
+const CALM = { shedLagMs: 60_000, shedLeftOutRatio: 1 };
+
 class Scene {
   readonly made = new Map<string, AccessUnit[]>();
   readonly ended: string[] = [];
@@ -31,7 +34,7 @@ class Scene {
   constructor(t: TestContext, units: readonly VideoUnit[], given: Partial<ConstructorParameters<typeof Av1Ladder>[0]>) {
     const setup: LadderSetup = {
       // The cap is far away: a new encoder in the middle is another test's.
-      options: { ...LADDER_DEFAULTS, sidesPx: [144], av1: 'on', bitsPerPxMax: 1 },
+      options: { ...LADDER_DEFAULTS, ...CALM, sidesPx: [144], av1: 'on', bitsPerPxMax: 1 },
       ffmpegPath: 'ffmpeg',
       // Whether every picture is there is asked here; a busy machine may take its time.
       run: { ...LADDER_RUN_DEFAULTS, lagMaxMs: 10_000 },
@@ -48,7 +51,7 @@ class Scene {
       },
     };
     this.h264 = new Ladder(setup);
-    this.av1 = new Av1Ladder({ ...setup, h264: () => ({ cpuCores: 0, shedCount: 0 }), ...given });
+    this.av1 = new Av1Ladder({ ...setup, h264: () => ({ rungCount: 1, cpuCores: 0, shedCount: 0 }), ...given });
     this.h264.attach(this.source);
     this.av1.attach(this.source);
     const stop = feedLive(units, (unit) => this.source.push(unit));
@@ -73,7 +76,7 @@ for (const [what, gopFrames, bFrames] of [
   test(`AV1 has all pictures, and its keyframes where H.264 has them, ${what}`, options, async (t) => {
     const { video } = makeElementaryStreams({ durationS: 30, bFrames, gopFrames });
     const scene = new Scene(t, video, {});
-    await within(28_000, 'four seconds of both', () =>
+    await within(35_000, 'four seconds of both', () =>
       ['h144', 'av1h144'].every((id) => scene.timesOf(id).length > 120),
     );
     const times = scene.timesOf('av1h144');
@@ -97,24 +100,24 @@ for (const [what, gopFrames, bFrames] of [
 }
 
 test('kill -9 of the AV1 child: it is back by itself, and no H.264 picture is missing', options, async (t) => {
-  const { video } = makeElementaryStreams({ durationS: 40, bFrames: 0, gopFrames: 30 });
+  const { video } = makeElementaryStreams({ durationS: 60, bFrames: 0, gopFrames: 30 });
   const scene = new Scene(t, video, {});
-  await within(28_000, 'both play', () => ['h144', 'av1h144'].every((id) => scene.timesOf(id).length > 60));
+  await within(35_000, 'both play', () => ['h144', 'av1h144'].every((id) => scene.timesOf(id).length > 60));
   const before = scene.av1.pid!;
   process.kill(before, 'SIGKILL');
   const lastTicks = scene.timesOf('av1h144').at(-1)!;
-  await within(10_000, 'it plays again', () => scene.timesOf('av1h144').at(-1)! > lastTicks + 90_000);
+  await within(20_000, 'it plays again', () => scene.timesOf('av1h144').at(-1)! > lastTicks + 90_000);
   assert.notEqual(scene.av1.pid, before);
   const times = scene.timesOf('h144');
   assert.ok(times.every((ticks, index) => index === 0 || ticks - times[index - 1]! < 4_000));
 });
 
 test('what cannot be decoded is never given out, and the status says so', options, async (t) => {
-  const { video } = makeElementaryStreams({ durationS: 12, bFrames: 0, gopFrames: 30 });
+  const { video } = makeElementaryStreams({ durationS: 40, bFrames: 0, gopFrames: 30 });
   const scene = new Scene(t, video, { checkDecodes: async () => Promise.resolve('0 of 12 pictures were decoded') });
-  await within(20_000, 'it is given up', () => scene.ended.includes('av1h144'));
+  await within(35_000, 'it is given up', () => scene.ended.includes('av1h144'));
   assert.deepEqual(scene.made.get('av1h144'), []);
-  assert.match(scene.av1.status().leftOut[0]?.why ?? '', /cannot be decoded/);
+  assert.match(scene.av1.status().leftOut[0]?.why ?? '', /not shown to decode/);
   assert.equal(scene.av1.pid, undefined);
 });
 

@@ -44,7 +44,11 @@ const datesOf = (playlist: string): Map<number, number> => {
 };
 
 test('L28 AV1 stands last in the multivariant playlist, below H.264 in SCORE, with numbers and dates alike', async () => {
-  const multivariant = await textAt(sluice.playlistUrl(NAME));
+  // Who asks early is not kept waiting for a rung that a busy machine makes late.
+  const multivariant = await withinValue(30_000, 'AV1 is listed', async () => {
+    const text = await textAt(sluice.playlistUrl(NAME));
+    return text.includes('av01') ? text : undefined;
+  });
   const variants = [...multivariant.matchAll(/#EXT-X-STREAM-INF:(.*)\n(.*)/g)].map(([, attributes, uri]) => ({
     codecs: /CODECS="([^"]+)"/.exec(attributes!)![1]!,
     score: Number(/SCORE=([\d.]+)/.exec(attributes!)?.[1]),
@@ -60,7 +64,7 @@ test('L28 AV1 stands last in the multivariant playlist, below H.264 in SCORE, wi
   );
   assert.match(variants[2]!.codecs, /^av01\.0\.\d\dM\.08,mp4a\.40\.2$/);
   const playlistOf = async (uri: string): Promise<string> => textAt(new URL(uri, sluice.playlistUrl(NAME)).href);
-  const [main, av1] = await withinValue(20_000, 'four segments of each', async () => {
+  const [main, av1] = await withinValue(40_000, 'four segments of each', async () => {
     const texts = [await playlistOf(variants[0]!.uri), await playlistOf(variants[2]!.uri)] as const;
     return texts.every((text) => (text.match(/#EXTINF/g)?.length ?? 0) >= 4) ? texts : undefined;
   });
@@ -83,63 +87,67 @@ type Seen = {
   readonly errors: readonly string[];
 };
 
-test('hls.js begins with H.264, plays AV1 when it is chosen, and goes back', { timeout: 90_000 }, async (t) => {
-  const opened = await openPage();
-  const { page } = opened;
-  await page.goto(`${sluice.httpUrl}/`);
-  await page.addScriptTag({
-    content: readFileSync(createRequire(import.meta.url).resolve('hls.js/dist/hls.js'), 'utf8'),
-  });
-  await page.evaluate(async (url) => {
-    const { Hls } = globalThis as unknown as { Hls: typeof HlsPlayer };
-    const video = document.createElement('video');
-    video.muted = true;
-    document.body.append(video);
-    const hls = new Hls({ lowLatencyMode: true });
-    const errors: string[] = [];
-    hls.on(Hls.Events.ERROR, (_event, data) => errors.push(`${data.details}${data.fatal ? ' FATAL' : ''}`));
-    hls.loadSource(url);
-    hls.attachMedia(video);
-    await video.play();
-    Object.assign(globalThis, { errors, hls, shown: video });
-  }, sluice.playlistUrl(NAME));
-  const look = async (): Promise<Seen> =>
-    page.evaluate(() => {
-      const { errors, hls, shown } = globalThis as unknown as {
-        errors: string[];
-        hls: HlsPlayer;
-        shown: HTMLVideoElement;
-      };
-      const codecs = hls.levels.map(({ videoCodec }) => videoCodec ?? '');
-      return { heightPx: shown.videoHeight, codecs, level: hls.currentLevel, errors };
+test(
+  'hls.js, told as our player tells it, begins with H.264, plays AV1 when it is chosen, and goes back',
+  { timeout: 90_000 },
+  async (t) => {
+    const opened = await openPage();
+    const { page } = opened;
+    await page.goto(`${sluice.httpUrl}/`);
+    await page.addScriptTag({
+      content: readFileSync(createRequire(import.meta.url).resolve('hls.js/dist/hls.js'), 'utf8'),
     });
-  await within(15_000, 'a picture', async () => (await look()).heightPx > 0);
-  const first = await look();
-  assert.match(first.codecs[first.level] ?? '', /^avc1/);
-  for (const codec of ['av01', 'avc1']) {
-    const level = first.codecs.findIndex((one) => one.startsWith(codec));
-    await page.evaluate((next) => {
-      (globalThis as unknown as { hls: { nextLevel: number } }).hls.nextLevel = next;
-    }, level);
-    await within(25_000, `${codec} is shown and goes on`, async () => {
-      const seen = await look();
-      const played = await page.evaluate(async () => {
-        const { shown } = globalThis as unknown as { shown: HTMLVideoElement };
-        const fromS = shown.currentTime;
-        await new Promise((resolve) => shown.requestVideoFrameCallback(resolve));
-        return shown.currentTime > fromS || shown.getVideoPlaybackQuality().totalVideoFrames > 0;
+    await page.evaluate(async (url) => {
+      const { Hls } = globalThis as unknown as { Hls: typeof HlsPlayer };
+      const video = document.createElement('video');
+      video.muted = true;
+      document.body.append(video);
+      const hls = new Hls({ lowLatencyMode: true, videoPreference: { videoCodec: 'avc1' } });
+      const errors: string[] = [];
+      hls.on(Hls.Events.ERROR, (_event, data) => errors.push(`${data.details}${data.fatal ? ' FATAL' : ''}`));
+      hls.loadSource(url);
+      hls.attachMedia(video);
+      await video.play();
+      Object.assign(globalThis, { errors, hls, shown: video });
+    }, sluice.playlistUrl(NAME));
+    const look = async (): Promise<Seen> =>
+      page.evaluate(() => {
+        const { errors, hls, shown } = globalThis as unknown as {
+          errors: string[];
+          hls: HlsPlayer;
+          shown: HTMLVideoElement;
+        };
+        const codecs = hls.levels.map(({ videoCodec }) => videoCodec ?? '');
+        return { heightPx: shown.videoHeight, codecs, level: hls.currentLevel, errors };
       });
-      return seen.level === level && played;
-    });
-  }
-  const seen = await look();
-  t.diagnostic(JSON.stringify(seen));
-  assert.ok(
-    seen.errors.every((error) => !error.endsWith('FATAL')),
-    seen.errors.join(' '),
-  );
-  await opened.close();
-});
+    await within(15_000, 'a picture', async () => (await look()).heightPx > 0);
+    const first = await look();
+    assert.match(first.codecs[first.level] ?? '', /^avc1/);
+    for (const codec of ['av01', 'avc1']) {
+      const level = first.codecs.findIndex((one) => one.startsWith(codec));
+      await page.evaluate((next) => {
+        (globalThis as unknown as { hls: { nextLevel: number } }).hls.nextLevel = next;
+      }, level);
+      await within(25_000, `${codec} is shown and goes on`, async () => {
+        const seen = await look();
+        const played = await page.evaluate(async () => {
+          const { shown } = globalThis as unknown as { shown: HTMLVideoElement };
+          const fromS = shown.currentTime;
+          await new Promise((resolve) => shown.requestVideoFrameCallback(resolve));
+          return shown.currentTime > fromS || shown.getVideoPlaybackQuality().totalVideoFrames > 0;
+        });
+        return seen.level === level && played;
+      });
+    }
+    const seen = await look();
+    t.diagnostic(JSON.stringify(seen));
+    assert.ok(
+      seen.errors.every((error) => !error.endsWith('FATAL')),
+      seen.errors.join(' '),
+    );
+    await opened.close();
+  },
+);
 
 test('WHEP shows the AV1 rung to who asks for it, and the status names it', { timeout: 60_000 }, async () => {
   const [broadcast] = await sluice.broadcasts();

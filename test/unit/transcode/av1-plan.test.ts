@@ -25,8 +25,8 @@ const plan = ({ source, options, coreCount = 4, shedCount = 0, h264, crfRise = 0
     speeds: SPEEDS_DEFAULT,
     coreCount,
   };
-  const { cpuCores } = planLadder({ ...input, shedCount: 0 });
-  return planAv1({ ...input, shedCount, h264: { cpuCores, shedCount: 0, ...h264 }, crfRise });
+  const { rungs, cpuCores } = planLadder({ ...input, shedCount: 0 });
+  return planAv1({ ...input, shedCount, h264: { rungCount: rungs.length, cpuCores, shedCount: 0, ...h264 }, crfRise });
 };
 
 const idsOf = ({ rungs }: LadderPlan): string[] => rungs.map(({ id }) => id);
@@ -50,6 +50,14 @@ test('auto takes only what the H.264 rungs leave of the budget, a smaller size w
   }
 });
 
+test('auto makes none of small pictures, none beside no H.264 rung, and none before those are planned', () => {
+  const small = { coreCount: 16, options: { sidesPx: [240, 144] } };
+  assert.deepEqual(plan(small), { rungs: [], leftOut: [], cpuCores: 0 });
+  assert.deepEqual(idsOf(plan({ ...small, options: { ...small.options, av1: 'on' } })), ['av1h240']);
+  assert.deepEqual(plan({ coreCount: 16, source: { widthPx: 640, heightPx: 360 } }).rungs, []);
+  assert.deepEqual(plan({ coreCount: 16, h264: { rungCount: 0 } }).rungs, []);
+});
+
 test('a machine measured to be slower has room for less', () => {
   const slow = { ...SPEEDS_DEFAULT, encodeMsPerMpx: { ...SPEEDS_DEFAULT.encodeMsPerMpx, veryfast: 44 } };
   const input = {
@@ -57,7 +65,7 @@ test('a machine measured to be slower has room for less', () => {
     options: LADDER_DEFAULTS,
     coreCount: 8,
     shedCount: 0,
-    h264: { cpuCores: 1, shedCount: 0 },
+    h264: { rungCount: 3, cpuCores: 1, shedCount: 0 },
     crfRise: 0,
   };
   assert.deepEqual(idsOf(planAv1({ ...input, speeds: SPEEDS_DEFAULT })), ['av1h720']);
