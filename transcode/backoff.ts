@@ -1,4 +1,4 @@
-/** When to try again: doubling waits with jitter, forgotten after a time of health. Pure. */
+/** When to try again: at once after a time of health, then after doubling waits with jitter. Pure. */
 import type { Prng } from '../server/base/prng.ts';
 
 export type BackoffOptions = { readonly firstMs: number; readonly maxMs: number; readonly healthyAfterMs: number };
@@ -15,10 +15,11 @@ export class Backoff {
     this.#prng = prng;
   }
 
-  /** The wait after a run that lasted `ranMs`: within ±20 % of 500 ms, 1 s, 2 s, … 8 s. */
+  /** The wait after a run that lasted `ranMs`: none if it was healthy, else within ±20 % of 500 ms, 1 s, 2 s, … 8 s. */
   nextDelayMs(ranMs: number): number {
     if (ranMs >= this.#options.healthyAfterMs) {
       this.#failureCount = 0;
+      return 0;
     }
     const delayMs = Math.min(this.#options.maxMs, this.#options.firstMs * 2 ** Math.min(this.#failureCount, 10));
     this.#failureCount += 1;

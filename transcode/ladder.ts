@@ -89,11 +89,13 @@ type Encoder = {
   readonly supervised: SupervisedTrack;
 };
 
-/** As the essentials', but for the lag: a rung is nobody's only picture, so it may sooner leave something out. */
+/** As the essentials', but for the lag: a rung is nobody's only picture, so it may sooner leave something out, and shows nothing old. */
 export const LADDER_RUN_DEFAULTS: RunOptions = {
   queueMaxBytes: 4 * 1024 * 1024,
   queueMaxCount: 300,
   lagMaxMs: 200,
+  startLagMaxMs: 1_000,
+  behindMaxMs: 1_200,
   firstOutputMaxMs: 5_000,
   outputGapMaxMs: 2_000,
 };
@@ -364,6 +366,8 @@ export class Ladder {
 const JOIN = {
   timeOf: ({ dtsTicks }: AccessUnit): number => dtsTicks,
   isKeyframe: ({ isKeyframe }: AccessUnit): boolean => isKeyframe,
+  // The new encoder does not wait longer for the old one than a rung may be behind.
+  nextHeldMaxCount: 30,
 };
 
 /** Whether pictures of one may follow those of the other without a break: rungs in both have the same sizes. */

@@ -48,7 +48,7 @@ export class MadeOutput {
 
   /** Pictures shown before this child time would come out as old as the gap that was left out is long; kept back with what needs them. */
   keepBackBefore(childMs: number): void {
-    this.#staleBeforeMs = childMs;
+    this.#staleBeforeMs = Math.max(this.#staleBeforeMs, childMs);
   }
 
   /** Throws `ProtocolError` for what is no NUT or no codec that was asked for. */

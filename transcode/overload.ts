@@ -19,7 +19,8 @@ export type OverloadOptions = Pick<LadderOptions, 'shedLagMs' | 'shedLeftOutRati
 
 /** Over this time the share of left-out pictures is taken: leaving out the tail of one GOP is no reason to shed. */
 const DROP_WINDOW_MS = 3_000;
-const CALM_LAG_MS = 150;
+/** Somewhat above what leaves out pictures: a stray peak that cost none is no lack of time. */
+const CALM_LAG_MS = 300;
 /** A rung comes back after this much calm; twice as much each time it had to go again soon, at most so much. */
 const CALM_MIN_MS = 10_000;
 const CALM_MAX_MS = 160_000;

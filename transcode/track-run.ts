@@ -33,6 +33,10 @@ export type RunOptions = {
   readonly queueMaxCount: number;
   /** Above this lag the tail of the GOP is left out. */
   readonly lagMaxMs: number;
+  /** The same before the first output, which takes its time; left out: whatever comes until then is encoded. */
+  readonly startLagMaxMs?: number;
+  /** A picture that comes out further behind the source than this is kept back, with what needs it; left out: better late than never. */
+  readonly behindMaxMs?: number;
   /** Silence after which a run that has input is given up: before its first output, and after. */
   readonly firstOutputMaxMs: number;
   readonly outputGapMaxMs: number;
@@ -83,6 +87,8 @@ export class TrackRun {
   #inputSinceOutputCount = 0;
   #lastFedMs = Number.NEGATIVE_INFINITY;
   #fedEdgeMs = Number.NEGATIVE_INFINITY;
+  /** The newest picture that the source has given, in media time. */
+  #sourceEdgeMs: number;
   #leftOutCount = 0;
 
   constructor(setup: RunSetup) {
@@ -95,7 +101,8 @@ export class TrackRun {
     this.#outputs = setup.tracksBefore.map(
       (trackBefore) => new MadeOutput({ firstMs, trackBefore, opusFrameMs: setup.opusFrameMs }),
     );
-    this.#encodeFromMs = first.track.kind === 'video' ? this.#edgeMs(setup.backlog) : 0;
+    this.#sourceEdgeMs = Math.max(...setup.backlog.map(ptsMsOf));
+    this.#encodeFromMs = first.track.kind === 'video' ? this.#childClock.toChildMs(this.#sourceEdgeMs) : 0;
     this.#backlog = [...setup.backlog];
     this.#nutWriter =
       inputFormatOf(first.track) === 'nut'
@@ -110,7 +117,13 @@ export class TrackRun {
       },
       onExit: (error) => this.#end('exited', error, error?.detail ?? 'ended by itself'),
     });
-    this.#unsubscribe = setup.source.subscribe(this.#subscriber);
+    this.#unsubscribe = setup.source.subscribe({
+      onUnit: (unit) => {
+        this.#sourceEdgeMs = Math.max(this.#sourceEdgeMs, ptsMsOf(unit));
+        this.#subscriber.onUnit(unit);
+      },
+      onEnd: (reason) => this.#subscriber.onEnd(reason),
+    });
     this.#pump();
   }
 
@@ -128,13 +141,14 @@ export class TrackRun {
     return this.#subscriber.droppedCount + this.#leftOutCount + keptBackCount;
   }
 
-  /** Of the output that is furthest behind: how much media has gone in and not come out. Counted in units, as a pause of the publisher is no lag. */
+  /** Of the output that is furthest behind: how much media waits, before ffmpeg or in it. Counted in units, as a pause of the publisher is no lag. */
   get lagMs(): number {
     return this.#pendingCount * this.#unitMs;
   }
 
   get #pendingCount(): number {
-    return this.#outputs.reduce((most, output) => Math.max(most, output.pendingCount), 0);
+    const waitingCount = this.#hasWritten ? this.#subscriber.queuedCount : 0;
+    return this.#outputs.reduce((most, output) => Math.max(most, output.pendingCount), 0) + waitingCount;
   }
 
   get #unitMs(): number {
@@ -157,11 +171,6 @@ export class TrackRun {
 
   close(): void {
     this.#end('closed', undefined, 'closed');
-  }
-
-  /** The live edge: the newest picture to be shown of the replayed GOP. */
-  #edgeMs(backlog: readonly AccessUnit[]): number {
-    return this.#childClock.toChildMs(Math.max(...backlog.map(ptsMsOf)));
   }
 
   #pump(): void {
@@ -196,13 +205,15 @@ export class TrackRun {
     this.#write(unit);
   }
 
-  /** The start-up is excused: its lag goes away by itself, as pictures before the live edge are only decoded. */
+  /** The start-up is excused, at least for a while: its lag goes away by itself, as pictures before the live edge are only decoded. */
   #mustLeaveOut(unit: AccessUnit): boolean {
     if (unit.track.kind === 'audio') {
       return false;
     }
-    const isStarting = this.#setup.clock.nowMs() - this.#startedAtMs < this.#setup.options.firstOutputMaxMs;
-    const isLate = !isStarting && this.#pendingCount > LAG_CHECK_MIN_COUNT && this.lagMs > this.#setup.options.lagMaxMs;
+    const { firstOutputMaxMs, lagMaxMs, startLagMaxMs = Number.POSITIVE_INFINITY } = this.#setup.options;
+    const isStarting = this.#setup.clock.nowMs() - this.#startedAtMs < firstOutputMaxMs;
+    const limitMs = isStarting ? startLagMaxMs : lagMaxMs;
+    const isLate = this.#pendingCount > LAG_CHECK_MIN_COUNT && this.lagMs > limitMs;
     this.#isLeavingOut = unit.isKeyframe ? false : this.#isLeavingOut || isLate;
     return this.#isLeavingOut;
   }
@@ -255,11 +266,19 @@ export class TrackRun {
       const now = { nowMs: clock.nowMs(), wallMs: clock.wallMs() };
       this.#lastOutputAtMs = now.nowMs;
       this.#inputSinceOutputCount = 0;
+      this.#keepBackOld(outputIndex);
       for (const unit of this.#outputs[outputIndex]?.push(bytes, now) ?? []) {
         onUnit(unit, outputIndex);
       }
     } catch (error) {
       this.#end('bad_output', undefined, messageOf(error));
+    }
+  }
+
+  #keepBackOld(outputIndex: number): void {
+    const { behindMaxMs } = this.#setup.options;
+    if (behindMaxMs !== undefined) {
+      this.#outputs[outputIndex]?.keepBackBefore(this.#childClock.toChildMs(this.#sourceEdgeMs - behindMaxMs));
     }
   }
 

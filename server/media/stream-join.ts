@@ -10,12 +10,14 @@ export type JoinOptions<T> = {
   /** Of presentation; the same picture has the same in all streams. */
   readonly timeOf: (picture: T) => number;
   readonly isKeyframe: (picture: T) => boolean;
+  /** So many pictures of the next stream wait for the current one to come so far; 120 (two seconds at 60 a second) when left out. */
+  readonly nextHeldMaxCount?: number;
   /** A stream that has been given out already, up to this time. */
   readonly from?: { readonly stream: StreamNumber; readonly time: number };
 };
 
-/** Two seconds at 60 pictures a second; a stream that is so far ahead of the other takes over at once. */
-const NEXT_HELD_MAX_COUNT = 120;
+/** A stream that is so far ahead of the other takes over at once. */
+const NEXT_HELD_DEFAULT_MAX_COUNT = 120;
 /** So many pictures of the current one wait for the next one's keyframe, which is a few milliseconds behind. */
 const CURRENT_HELD_MAX_COUNT = 6;
 
@@ -98,7 +100,9 @@ export class StreamJoin<T> {
     this.#held.push(picture);
     const awaited = this.#currentHeld[0];
     const isAwaited = awaited !== undefined && this.#timeOf(awaited) <= this.#timeOf(picture);
-    return isAwaited || this.#held.length >= NEXT_HELD_MAX_COUNT ? this.#takeOver() : [];
+    return isAwaited || this.#held.length >= (this.#options.nextHeldMaxCount ?? NEXT_HELD_DEFAULT_MAX_COUNT)
+      ? this.#takeOver()
+      : [];
   }
 
   #takeOver(): T[] {

@@ -2,56 +2,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { systemClock } from '../../server/base/clock.ts';
 import type { AccessUnit, VideoUnit } from '../../server/media/access-unit.ts';
-import { silentLog } from '../../server/observability/log.ts';
-import { Metrics } from '../../server/observability/metrics.ts';
-import { Rendition } from '../../server/relay/rendition.ts';
-import { ESSENTIALS_DEFAULTS } from '../../transcode/essentials.ts';
-import { LADDER_DEFAULTS, SPEEDS_DEFAULT } from '../../transcode/ladder-plan.ts';
-import { LADDER_RUN_DEFAULTS, Ladder } from '../../transcode/ladder.ts';
 import { ffmpegMissing, makeElementaryStreams } from '../support/ffmpeg-media.ts';
-import { feedLive } from '../support/live-feed.ts';
+import { LadderScene } from '../support/ladder-scene.ts';
 import { within } from '../support/wait.ts';
 
 const options = { skip: ffmpegMissing(), timeout: 90_000 };
 
-class Scene {
-  readonly made = new Map<string, AccessUnit[]>();
-  readonly ended: string[] = [];
-  readonly source = new Rendition('source-video', { cacheMaxBytes: 2 ** 24, cacheMaxCount: 900 });
-  readonly ladder: Ladder;
+/** Whether every picture is there is asked here; a busy machine may take its time. */
+const PATIENT = { lagMaxMs: 10_000, startLagMaxMs: 10_000, behindMaxMs: 60_000 };
 
-  constructor(t: TestContext, units: readonly VideoUnit[]) {
-    this.ladder = new Ladder({
-      options: { ...LADDER_DEFAULTS, sidesPx: [144, 120] },
-      ffmpegPath: 'ffmpeg',
-      // Whether every picture is there is asked here; a busy machine may take its time.
-      run: { ...LADDER_RUN_DEFAULTS, lagMaxMs: 10_000 },
-      backoff: ESSENTIALS_DEFAULTS.backoff,
-      speeds: SPEEDS_DEFAULT,
-      coreCount: 2,
-      clock: systemClock,
-      log: silentLog,
-      metrics: new Metrics({ collectDefaults: false }),
-      output: {
-        onRung: ({ id }) => this.made.set(id, this.made.get(id) ?? []),
-        onUnit: (id, unit) => this.made.get(id)?.push(unit),
-        onEnd: (id) => this.ended.push(id),
-      },
-    });
-    this.ladder.attach(this.source);
-    const stop = feedLive(units, (unit) => this.source.push(unit));
-    t.after(() => {
-      stop();
-      this.ladder.close('test_over');
-    });
-  }
-
-  timesOf(id: string, isWanted: (unit: AccessUnit) => boolean = () => true): number[] {
-    return (this.made.get(id) ?? []).filter(isWanted).map(({ ptsTicks }) => ptsTicks);
-  }
-}
+const sceneOf = (t: TestContext, units: readonly VideoUnit[]): LadderScene =>
+  new LadderScene(t, { units, ladder: { sidesPx: [144, 120] }, run: PATIENT });
 
 const isKey = ({ isKeyframe }: AccessUnit): boolean => isKeyframe;
 
@@ -61,7 +23,7 @@ for (const [what, gopFrames, bFrames] of [
 ] as const) {
   test(`all pictures in every rung, keyframes on the same ones, ${what}`, options, async (t) => {
     const { video } = makeElementaryStreams({ durationS: 16, bFrames, gopFrames });
-    const scene = new Scene(t, video);
+    const scene = sceneOf(t, video);
     await within(15_000, 'both rungs have six seconds', () =>
       ['h144', 'h120'].every((id) => scene.timesOf(id).length > 180),
     );
@@ -85,7 +47,7 @@ for (const [what, gopFrames, bFrames] of [
         `${keys.join(' ')} do not begin seconds`,
       );
     }
-    const tracks = new Set(scene.made.get('h120')!.map(({ track }) => track));
+    const tracks = new Set(scene.made.get('h120')!.map(({ unit }) => unit.track));
     assert.equal(tracks.size, 1);
   });
 }
@@ -95,7 +57,7 @@ test(
   options,
   async (t) => {
     const { video } = makeElementaryStreams({ durationS: 20, bFrames: 0, gopFrames: 30 });
-    const scene = new Scene(t, video);
+    const scene = sceneOf(t, video);
     await within(10_000, 'a rung plays', () => scene.timesOf('h144').length > 60);
     const before = scene.ladder.pid!;
     process.kill(before, 'SIGKILL');

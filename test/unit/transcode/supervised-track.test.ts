@@ -13,11 +13,12 @@ import { Rendition } from '../../../server/relay/rendition.ts';
 import { ESSENTIALS_DEFAULTS } from '../../../transcode/essentials.ts';
 import type { FfmpegListener } from '../../../transcode/ffmpeg-process.ts';
 import { SupervisedTrack } from '../../../transcode/supervised-track.ts';
+import type { RunOptions } from '../../../transcode/track-run.ts';
 import { TEST_VIDEO_TRACK } from '../../support/units.ts';
 
 type Child = { writeCount: number; isKilled: boolean; listener: FfmpegListener };
 
-const scene = (t: TestContext) => {
+const scene = (t: TestContext, run: Partial<RunOptions> = {}) => {
   const clock = new ManualClock();
   const source = new Rendition('source-video', { cacheMaxBytes: 1e6, cacheMaxCount: 100 });
   const children: Child[] = [];
@@ -27,7 +28,7 @@ const scene = (t: TestContext) => {
     outputCount: 1,
     source,
     opusFrameMs: 20,
-    runOptions: ESSENTIALS_DEFAULTS.run,
+    runOptions: { ...ESSENTIALS_DEFAULTS.run, ...run },
     backoffOptions: ESSENTIALS_DEFAULTS.backoff,
     prng: new Prng(1),
     clock,
@@ -118,13 +119,12 @@ test('bytes that are no NUT end the run as any failure does', (t) => {
   assert.equal(supervised.state, 'restarting');
 });
 
-test('pictures that the decoder kept while a tail was left out do not appear among live ones', (t) => {
-  const { children, made, push } = scene(t);
+/** Gives picture `index` back as the child would: its clock begins 10 s before the first. */
+const giverOf = (children: readonly Child[]): ((index: number, isKeyframe?: boolean) => void) => {
   const decoderConfig = joinNalUnits([Uint8Array.of(0x67, 0x42, 0xe0, 0x1f, 1, 2), Uint8Array.of(0x68, 1, 2)]);
   const nut = new NutWriter({ track: { ...TEST_VIDEO_TRACK, decoderConfig }, reorderMaxCount: 0 });
   let isFirst = true;
-  /** Picture `index`, as the child gives it back: its clock begins 10 s before the first. */
-  const give = (index: number, isKeyframe = false): void => {
+  return (index, isKeyframe = false) => {
     const header = isFirst ? [nut.header()] : [];
     const frame = nut.frame({
       ptsTicks: 900_000 + index * 3_000,
@@ -134,6 +134,11 @@ test('pictures that the decoder kept while a tail was left out do not appear amo
     children[0]?.listener.onOutput(Buffer.concat([...header, frame]), 0);
     isFirst = false;
   };
+};
+
+test('pictures that the decoder kept while a tail was left out do not appear among live ones', (t) => {
+  const { children, made, push } = scene(t);
+  const give = giverOf(children);
   // Longer than the start-up is excused; the child gives back all but the last two.
   for (let index = 0; index < 200; index += 1) {
     push({ isKeyframe: index === 0 });
@@ -159,4 +164,39 @@ test('pictures that the decoder kept while a tail was left out do not appear amo
     made.map((unit) => unit.ptsTicks),
     [1_200_000, 1_203_000],
   );
+});
+
+test('what comes out further behind the source than is allowed is kept back up to a keyframe that is not', (t) => {
+  const { children, made, push, supervised } = scene(t, { behindMaxMs: 1_200, startLagMaxMs: 60_000 });
+  const give = giverOf(children);
+  for (let index = 0; index < 90; index += 1) {
+    push({ isKeyframe: index % 30 === 0 });
+  }
+  // A child that was starved gives its first pictures three seconds late.
+  give(0, true);
+  give(1);
+  give(30, true);
+  give(53);
+  give(54);
+  assert.equal(made.length, 0);
+  assert.equal(supervised.droppedCount, 5);
+  give(60, true);
+  give(61);
+  assert.deepEqual(
+    made.map((unit) => unit.ptsTicks),
+    [180_000, 183_000],
+  );
+});
+
+test('a child that is slow to start gets no more than it may be behind, then whole GOPs again', (t) => {
+  const { children, push, supervised } = scene(t, { startLagMaxMs: 1_000 });
+  const writes = (): number => children[0]!.writeCount;
+  for (let index = 0; index < 60; index += 1) {
+    push({ isKeyframe: index === 0 });
+  }
+  const early = writes();
+  assert.ok(early > 28 && early < 36, `${early} of 60`);
+  push({ isKeyframe: true });
+  assert.equal(writes(), early + 1, 'a keyframe always');
+  assert.ok(supervised.lagMs <= 1_200, `${supervised.lagMs} ms wait`);
 });
