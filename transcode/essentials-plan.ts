@@ -2,6 +2,7 @@
  * What must be made from the source so that every viewer gets picture and sound: pure. WebRTC viewers need Opus, and H.264
  * whose pictures come in the order they are shown; LL-HLS needs a keyframe at least every 2 s.
  */
+import { isShownByBrowsers } from '../server/media/h264/avc-config.ts';
 import type { StreamFacts } from '../server/media/stream-source.ts';
 import type { AudioTrack, VideoTrack } from '../server/media/track.ts';
 
@@ -54,8 +55,14 @@ const planRepaired = (input: PlanInput): TrackPlan => {
 };
 
 /** HEVC: no Chromium without hardware takes it. AV1: Safari and older phones do not, and one safe rendition must suit all. */
-const codecReasons = (track: VideoTrack): string[] =>
-  track.codec === 'h264' ? [] : [`the video is ${track.codec.toUpperCase()}, which not every browser plays`];
+const codecReasons = (track: VideoTrack): string[] => {
+  if (track.codec !== 'h264') {
+    return [`the video is ${track.codec.toUpperCase()}, which not every browser plays`];
+  }
+  return isShownByBrowsers(track.codecString)
+    ? []
+    : ['the video has more bits or colours than browsers show (set the colour format to NV12 and the profile to high)'];
+};
 
 const structureReasons = (facts: StreamFacts): string[] => {
   const reasons: string[] = [];

@@ -68,7 +68,7 @@ export const repairArgs = (job: RepairJob): string[] => {
   const sliceCount = job.options.sliceCount || (isLarge(job.track) ? 2 : 1);
   return [
     ...['-map', '0:v:0', '-an', '-fps_mode', 'passthrough', '-enc_time_base', '-1'],
-    ...['-vf', `select='gte(t,${((job.encodeFromMs - 0.5) / 1000).toFixed(4)})'`],
+    ...['-vf', `select='gte(t,${((job.encodeFromMs - 0.5) / 1000).toFixed(4)})'${evenSize(job.track)}`],
     ...['-c:v', 'libx264', '-preset', presetFor(job.track), '-tune', 'zerolatency', '-profile:v', 'high'],
     ...['-pix_fmt', 'yuv420p', '-crf', String(job.options.crf)],
     ...['-maxrate', String(capBps), '-bufsize', String(capBps)],
@@ -83,6 +83,12 @@ export const repairArgs = (job: RepairJob): string[] => {
 export const keyframesOnWholeSeconds = (encodeFromMs: number): string => {
   const offsetS = ((encodeFromMs % 1000) / 1000 + 0.0005).toFixed(4);
   return `expr:if(isnan(prev_forced_t),1,gte(floor(t+${offsetS}),floor(prev_forced_t+${offsetS})+1))`;
+};
+
+/** With a quarter of the colours, as browsers want it, each side must be even. */
+const evenSize = ({ widthPx, heightPx }: VideoTrack): string => {
+  const [width, height] = [widthPx, heightPx].map((px) => Math.max(2, px - (px % 2)));
+  return width === widthPx && height === heightPx ? '' : `,scale=${width}:${height}`;
 };
 
 const PX_SMALL_MAX = 1280 * 720;
@@ -103,7 +109,7 @@ const x264Params = (sliceCount: number, frameRateFps: number | undefined): strin
 export const usualRateFps = (measuredFps = FRAME_RATE_GUESS_FPS): number =>
   USUAL_RATES_FPS.reduce((best, rate) => (Math.abs(rate - measuredFps) < Math.abs(best - measuredFps) ? rate : best));
 
-const USUAL_RATES_FPS = [30, 10, 15, 20, 24, 25, 48, 50, 60, 90, 120];
+const USUAL_RATES_FPS = [30, 5, 10, 15, 20, 24, 25, 48, 50, 60, 90, 120];
 
 const FRAME_RATE_GUESS_FPS = 30;
 

@@ -70,3 +70,10 @@ export const buildAvcConfig = (sps: readonly Uint8Array[], pps: readonly Uint8Ar
 /** `avc1.PPCCLL` (RFC 6381 3.3). */
 export const avcCodecString = (config: Pick<AvcConfig, 'profileIdc' | 'constraintFlags' | 'levelIdc'>): string =>
   `avc1.${[config.profileIdc, config.constraintFlags, config.levelIdc].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+
+/** Extended, and all with more than 8 bits or more colour than 4:2:0 (H.264 A.2): WebRTC takes none of them, nor do phones. */
+const FOREIGN_PROFILES: ReadonlySet<number> = new Set([44, 88, 110, 118, 122, 128, 244]);
+
+/** Whether browsers show H.264 of this profile, by its codec string. */
+export const isShownByBrowsers = (codecString: string): boolean =>
+  !FOREIGN_PROFILES.has(Number.parseInt(codecString.slice('avc1.'.length, 'avc1.'.length + 2), 16));

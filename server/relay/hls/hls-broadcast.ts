@@ -6,6 +6,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { AccessUnit, AudioUnit, VideoUnit } from '../../media/access-unit.ts';
 import { dtsMsOf, isAudioUnit, isVideoUnit } from '../../media/access-unit.ts';
 import type { SegmentBoundary } from '../../media/boundary-queue.ts';
+import { isShownByBrowsers } from '../../media/h264/avc-config.ts';
 import { AudioSegmenter } from '../../media/audio-segmenter.ts';
 import { GOP_MAX_MS } from '../../media/segment-plan.ts';
 import type { SegmenterEvent } from '../../media/segmenter.ts';
@@ -307,7 +308,7 @@ export class HlsBroadcast {
     return reachesBack ? kept : cached;
   }
 
-  /** The source if its GOPs fit into segments, else what repairs it; after a long wait the source as it is. */
+  /** The source if its GOPs fit into segments and browsers show its profile, else what repairs it; after a long wait the source as it is. */
   #choose(waitedMs: number): Rendition | undefined {
     const source = this.#broadcast.renditions.get(SOURCE_VIDEO);
     const repaired = this.#broadcast.renditions.get(this.#options.repairedVideoId);
@@ -316,7 +317,8 @@ export class HlsBroadcast {
       return this.#chosen;
     }
     const isDoubtful = this.#rhythm.isDoubtful(sourceFacts.frameRateFps);
-    if (sourceFacts.gopMaxMs <= GOP_MAX_MS && !(isDoubtful && this.#chosen === undefined)) {
+    const isShown = source?.track?.codec !== 'h264' || isShownByBrowsers(source.track.codecString);
+    if (isShown && sourceFacts.gopMaxMs <= GOP_MAX_MS && !(isDoubtful && this.#chosen === undefined)) {
       return source;
     }
     if (repaired?.facts.frameRateFps !== undefined) {

@@ -1,4 +1,5 @@
 /** Which rendition WebRTC viewers get: one a browser can decode in time, or none yet. Pure. */
+import { isShownByBrowsers } from '../../media/h264/avc-config.ts';
 import type { AccessUnitSource } from '../../media/stream-source.ts';
 import { isAv1RungId } from '../broadcast.ts';
 
@@ -34,7 +35,7 @@ const playable = (rendition: AccessUnitSource | undefined): AccessUnitSource | u
 /** Whether browsers that take its codec show all its pictures. AV1 is sent as a rung alone, to who asks for it: it is nobody's only picture. */
 export const isPlayable = ({ id, track, facts }: AccessUnitSource): boolean =>
   track?.kind === 'video' &&
-  (track.codec === 'h264' || (track.codec === 'av1' && isAv1RungId(id))) &&
+  ((track.codec === 'h264' && isShownByBrowsers(track.codecString)) || (track.codec === 'av1' && isAv1RungId(id))) &&
   !facts.hasReordering;
 
 /** The publisher's own Opus, else the one made for it. */

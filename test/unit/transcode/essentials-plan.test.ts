@@ -42,6 +42,21 @@ test('HEVC and AV1 are repaired to H.264', () => {
   }
 });
 
+test('H.264 in a profile that browsers do not show is repaired, with what to set', () => {
+  for (const [codecString, isNeeded] of [
+    ['avc1.42e01f', false],
+    ['avc1.4d401f', false],
+    ['avc1.64001f', false],
+    ['avc1.6e001f', true],
+    ['avc1.7a001f', true],
+    ['avc1.f4001f', true],
+  ] as const) {
+    const { repaired } = plan({}, { video: { track: { ...TEST_VIDEO_TRACK, codecString }, facts: SAFE } });
+    assert.equal(repaired.isNeeded, isNeeded, codecString);
+    assert.equal(/NV12/.test(repaired.reasons.join()), isNeeded);
+  }
+});
+
 test('a repair stays on until another publisher was seen to need none', () => {
   const before = plan({ hasReordering: true });
   assert.equal(plan({}, { before }).repaired.isNeeded, true);

@@ -54,3 +54,11 @@ test('Opus is 48 kHz stereo in packets of 20 ms, or of 10 on request', () => {
   );
   assert.equal(valueOf(opusArgs(TEST_AUDIO_TRACK, { ...OPUS_DEFAULTS, frameMs: 10 }), '-frame_duration'), '10');
 });
+
+test('odd sides are made even, and never nothing', () => {
+  const filterOf = (widthPx: number, heightPx: number): string | undefined =>
+    valueOf(repairArgs({ ...job, track: { ...TEST_VIDEO_TRACK, widthPx, heightPx } }), '-vf');
+  assert.match(filterOf(853, 479) ?? '', /,scale=852:478$/);
+  assert.match(filterOf(1, 1) ?? '', /,scale=2:2$/);
+  assert.doesNotMatch(filterOf(854, 480) ?? '', /scale/);
+});

@@ -41,6 +41,9 @@ test('the rendition for WebRTC never has B-frames, and the source is taken when 
   );
   assert.equal(select(sourceWith('source-video', 'h264', { ...safe, hasReordering: true })), undefined);
   assert.equal(select(sourceWith('source-video', 'hevc', safe)), undefined);
+  const source = sourceWith('source-video', 'h264', safe);
+  const manyColours = { ...source, track: { ...source.track!, codecString: 'avc1.f4001f' } };
+  assert.equal(select(manyColours, repaired), 'repaired-video');
 });
 
 const frame = (ptsMs: number, isKeyframe = false, payloadBytes = 10_000): PacketisedFrame => ({
