@@ -22,7 +22,7 @@ for (const [heightPx, frameRateFps] of [[720, 60], ...(IS_SOAK ? [[1080, 30] as 
     const widthPx = (heightPx * 16) / 9;
     const units = makeSource({ widthPx, heightPx, frameRateFps, durationS: LOOP_S, gopFrames: frameRateFps });
     const scene = new LadderScene(t, { units, loopS: LOOP_S });
-    await within(20_000, 'rungs play', () => (scene.made.get('h360')?.length ?? 0) > 60);
+    await within(60_000, 'rungs play', () => (scene.made.get('h360')?.length ?? 0) > 60);
     const calmCount = scene.sourceTicks.length;
     const rungCount = scene.made.size;
     const lags: number[] = [];

@@ -19,7 +19,9 @@ let sluice: SluiceProcess;
 let publisher: Publisher;
 
 before(async () => {
-  sluice = await SluiceProcess.start({ config: { ladder: { sidesPx: [240, 144] } } });
+  sluice = await SluiceProcess.start({
+    config: { ladder: { sidesPx: [240, 144], shedLagMs: 60_000, shedLeftOutRatio: 1 } },
+  });
   publisher = await Publisher.start({ url: sluice.rtmpUrl(NAME), preset: 'zerolatency' });
   await within(20_000, 'both rungs are made', async () => {
     const [broadcast] = await sluice.broadcasts();
