@@ -142,7 +142,7 @@ const ladderSummary = (
   status: LadderStatus | undefined,
   encoder: EncoderStatus,
 ): LadderSummary | null =>
-  status === undefined || status.rungs.length === 0
+  status === undefined || (status.rungs.length === 0 && status.leftOut.length === 0)
     ? null
     : {
         rungs: status.rungs.map(({ id, codec, widthPx, heightPx, frameRateFps }) => {

@@ -83,7 +83,7 @@ export type BroadcastSummary = {
   readonly findings: readonly DoctorFinding[];
   /** Null when it is not recorded. */
   readonly recording?: RecordingStatus | null;
-  /** Null while no smaller renditions are made. */
+  /** Null while nothing is planned; without rungs it says why there are none. */
   readonly ladder?: LadderSummary | null;
 };
 
