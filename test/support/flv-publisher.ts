@@ -1,0 +1,72 @@
+/** Sends FLV files one after the other over one RTMP connection, in real time: what an encoder does that changes its settings without hanging up. */
+import { readFileSync } from 'node:fs';
+import { systemClock } from '../../server/base/clock.ts';
+import { RtmpClient } from './rtmp-client.ts';
+
+type Tag = { readonly type: 8 | 9; readonly atMs: number; readonly body: Buffer };
+
+const TICK_MS = 5;
+
+export class FlvPublisher {
+  readonly #client: RtmpClient;
+  #tags: Tag[] = [];
+  #endMs = 0;
+  #startedAtMs = 0;
+  readonly #timer: NodeJS.Timeout;
+
+  private constructor(client: RtmpClient) {
+    this.#client = client;
+    this.#startedAtMs = systemClock.nowMs();
+    this.#timer = setInterval(() => this.#sendDue(), TICK_MS);
+  }
+
+  static async start(port: number, name: string): Promise<FlvPublisher> {
+    const client = await RtmpClient.open(port);
+    const status = await client.publish(name);
+    if (status !== 'NetStream.Publish.Start') {
+      throw new Error(`publishing ${name} gave ${status}`);
+    }
+    return new FlvPublisher(client);
+  }
+
+  /** After what was given before, its set-up included. */
+  append(file: string): void {
+    const tags = tagsOf(readFileSync(file)).map((tag) => ({ ...tag, atMs: tag.atMs + this.#endMs }));
+    this.#tags.push(...tags);
+    // The next file begins where its first picture follows the last of this one.
+    this.#endMs = Math.max(...tags.map(({ atMs }) => atMs)) + 33;
+  }
+
+  get isPlayedOut(): boolean {
+    return this.#tags.length === 0;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#client.destroy();
+  }
+
+  #sendDue(): void {
+    const passedMs = systemClock.nowMs() - this.#startedAtMs;
+    while ((this.#tags[0]?.atMs ?? Number.POSITIVE_INFINITY) <= passedMs) {
+      const tag = this.#tags.shift();
+      if (tag !== undefined) {
+        this.#client.media(tag.type, tag.atMs, tag.body);
+      }
+    }
+  }
+}
+
+/** Adobe FLV 10.1, annex E.4.1. */
+const tagsOf = (flv: Buffer): Tag[] => {
+  const tags: Tag[] = [];
+  for (let at = 13; at + 11 <= flv.length;) {
+    const bytes = flv.readUIntBE(at + 1, 3);
+    const type = flv[at];
+    if (type === 8 || type === 9) {
+      tags.push({ type, atMs: flv.readUIntBE(at + 4, 3), body: flv.subarray(at + 11, at + 11 + bytes) });
+    }
+    at += 15 + bytes;
+  }
+  return tags;
+};
