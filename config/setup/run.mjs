@@ -1,7 +1,7 @@
 /**
  * Behind every `npm run …`: makes the machine ready for the task, then runs it on the pinned Node.
  *
- *     node config/setup/run.mjs start|dev|check|test|soak|bench|latency|load|hls-check [arguments for the task]
+ *     node config/setup/run.mjs start|dev|check|test|soak|bench|latency|load|hls-check|ladder [arguments for the task]
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -88,7 +88,7 @@ const check = async (node) => {
 
 /** End-to-end files that judge no pace: two of them at a time do each other no harm. */
 const STURDY =
-  /e2e\/(?:ingest-ffmpeg|ladder|latency-source|ll-hls-hlsjs|recorder-\w[\w-]*|server-process|tls|tokens)\.test\.ts$/;
+  /e2e\/(?:ingest-ffmpeg|ladder|ladder-tool|latency-source|ll-hls-hlsjs|recorder-\w[\w-]*|server-process|tls|tokens)\.test\.ts$/;
 
 /** A test that waits for ever shall fail, not hang. The bound is on a file as well, since a file is a test to its runner. */
 const TEST_MAX_MS = 240_000;
@@ -153,6 +153,10 @@ const TASKS = {
     become(node, ['--disable-warning=ExperimentalWarning', 'test/latency/main.ts', ...args]);
   },
   load: (node) => become(node, ['test/latency/load/load.ts', ...args]),
+  ladder: (node) => {
+    ensureFfmpeg();
+    become(node, ['--disable-warning=ExperimentalWarning', 'test/quality/main.ts', ...args]);
+  },
   'hls-check': (node) => become(node, ['test/hls-check/main.ts', ...args]),
 };
 

@@ -1,13 +1,15 @@
 /**
- * Runs benchmarks and prints their table: `node test/bench/main.ts [NAME…]`, all without names. Ends with 1 when a number was not
+ * Runs benchmarks and prints their table: `node test/bench/main.ts [NAME…] [--clips DIR]`, all without names. Ends with 1 when a number was not
  * reached. Other benches join by exporting a `Bench` and standing in this list.
  */
 import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
 import { closeBrowser } from '../support/browser.ts';
 import { hlsBesideNginxBench } from './hls-beside-nginx.ts';
 import { hlsBlockedBench } from './hls-blocked.ts';
 import { idleCpuBench } from './idle-cpu.ts';
 import { joinBench } from './join.ts';
+import { ladderBench } from './ladder.ts';
 import { latencyBench } from './latency.ts';
 import { mediaPlaneBench } from './media-plane.ts';
 import { memoryBench } from './memory.ts';
@@ -27,9 +29,13 @@ const BENCHES: readonly Bench[] = [
   replayOpenBench,
   memoryBench,
   idleCpuBench,
+  ladderBench,
 ];
 
-const wanted = process.argv.slice(2);
+const { values, positionals: wanted } = parseArgs({
+  allowPositionals: true,
+  options: { clips: { type: 'string', default: '../shared/corpus/clips' } },
+});
 const unknown = wanted.filter((name) => BENCHES.every((bench) => bench.name !== name));
 if (unknown.length > 0) {
   throw new TypeError(`no bench "${unknown.join(', ')}"; there are ${BENCHES.map((bench) => bench.name).join(', ')}`);
@@ -41,7 +47,7 @@ try {
   for (const bench of BENCHES.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
     console.error(`… ${bench.name}`);
     try {
-      rows.push(...(await bench.run()));
+      rows.push(...(await bench.run({ clipsDir: values.clips })));
     } catch (error) {
       failureCount += 1;
       console.error(`${bench.name} failed:`, error);

@@ -9,7 +9,10 @@ export type BenchRow = {
   readonly note?: string;
 };
 
-export type Bench = { readonly name: string; run(): Promise<readonly BenchRow[]> };
+/** From the command line. */
+export type BenchOptions = { readonly clipsDir: string };
+
+export type Bench = { readonly name: string; run(options: BenchOptions): Promise<readonly BenchRow[]> };
 
 export const isReached = (row: BenchRow): boolean => row.target === undefined || row.value <= row.target.max;
 

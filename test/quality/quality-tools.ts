@@ -8,7 +8,7 @@ export type QualityTools = {
   readonly vmafFfmpegPath: string | undefined;
 };
 
-export type ToolOutput = { readonly stdout: string; readonly stderr: string };
+export type ToolOutput = { readonly stdout: string; readonly stderr: string; readonly elapsedMs: number };
 
 /** What ended a tool, with the last of what it said. */
 export class ToolError extends Error {
@@ -28,6 +28,7 @@ export const runTool = async (
   options: { readonly folder?: string; readonly onLine?: (line: string) => void } = {},
 ): Promise<ToolOutput> =>
   new Promise((resolve, reject) => {
+    const startedAtMs = performance.now();
     const child = spawn(tool, [...args], { cwd: options.folder, stdio: ['ignore', 'pipe', 'pipe'] });
     let [stdout, stderr, rest] = ['', '', ''];
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -47,7 +48,7 @@ export const runTool = async (
     );
     child.on('close', (code, signal) => {
       if (code === 0) {
-        resolve({ stdout, stderr });
+        resolve({ stdout, stderr, elapsedMs: performance.now() - startedAtMs });
       } else {
         const said = stderr.trim().split('\n').slice(-STDERR_TOLD_LINES).join('\n');
         reject(new ToolError(tool, said === '' ? `ended with ${code ?? signal ?? 'nothing'}` : said));

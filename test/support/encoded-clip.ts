@@ -9,15 +9,36 @@ export type ClipFrame = { readonly payload: Uint8Array; readonly isKeyframe: boo
 
 export type EncodedClip = { readonly track: VideoTrack; readonly frames: readonly ClipFrame[]; readonly fps: number };
 
-export type ClipOptions = { readonly fps?: number; readonly durationS?: number; readonly gopFrames?: number };
+export type ClipOptions = {
+  readonly fps?: number;
+  readonly durationS?: number;
+  readonly gopFrames?: number;
+  /** A file whose pictures are taken, one each `1 / fps`, instead of a made-up one of 640x360. */
+  readonly filePath?: string;
+  readonly widthPx?: number;
+  readonly heightPx?: number;
+  readonly bitrateBps?: number;
+};
 
-/** 640x360, x264 zerolatency (no B-frames). */
+/** x264 zerolatency (no B-frames). */
 export const encodeClip = async (options: ClipOptions = {}): Promise<EncodedClip> => {
-  const { fps = 30, durationS = 4, gopFrames = 30 } = options;
+  const { fps = 30, durationS = 4, gopFrames = 30, widthPx = 640, heightPx = 360, bitrateBps = 1_500_000 } = options;
+  const input =
+    options.filePath === undefined
+      ? ['-f', 'lavfi', '-i', `testsrc2=size=${widthPx}x${heightPx}:rate=${fps}`]
+      : [
+          '-i',
+          options.filePath,
+          '-an',
+          '-vf',
+          `settb=1/${fps},setpts=N,scale=${widthPx}:${heightPx}`,
+          '-r',
+          String(fps),
+        ];
   const bytes = await runFfmpeg([
-    ...['-f', 'lavfi', '-i', `testsrc2=size=640x360:rate=${fps}`, '-t', String(durationS)],
+    ...[...input, '-t', String(durationS)],
     ...['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-pix_fmt', 'yuv420p'],
-    ...['-g', String(gopFrames), '-keyint_min', String(gopFrames), '-sc_threshold', '0', '-b:v', '1500k'],
+    ...['-g', String(gopFrames), '-keyint_min', String(gopFrames), '-sc_threshold', '0', '-b:v', String(bitrateBps)],
     ...['-x264-params', 'aud=1', '-f', 'h264', 'pipe:1'],
   ]);
   const nalUnits = splitAnnexB(bytes);
@@ -30,8 +51,8 @@ export const encodeClip = async (options: ClipOptions = {}): Promise<EncodedClip
     timescaleHz: VIDEO_TIMESCALE_HZ,
     decoderConfig,
     codecString: avcCodecString(parseAvcConfig(decoderConfig)),
-    widthPx: 640,
-    heightPx: 360,
+    widthPx,
+    heightPx,
   };
   return { track, frames: toFrames(nalUnits), fps };
 };

@@ -137,6 +137,8 @@ const ENTRY_POINTS = [
   'test/latency/load/load-worker.ts',
   'test/latency/link/link-process.ts',
   'test/latency/report/report-page.ts',
+  'test/quality/main.ts',
+  'test/quality/report-page.ts',
 ];
 const isEntryPoint = (path: string): boolean =>
   ENTRY_POINTS.includes(path) ||

@@ -2,14 +2,12 @@
  * The report: one file with everything in it, for a person who was told nothing. Text that came from outside (names, errors) is
  * escaped; the data stands in the page as JSON, and the script that draws it is `report-page.ts` without its types.
  */
-import { readFileSync } from 'node:fs';
-import { stripTypeScriptTypes } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { sourceOf, type LabScenario } from '../run/lab-config.ts';
 import type { LabResults, RunResult } from '../run/results.ts';
 import type { Estimate } from './bootstrap.ts';
 import { keyHtml, overviewHtml, scatterSvg } from './figures.ts';
 import { toReportData } from './report-data.ts';
+import { dataJson, moduleText, pageScript } from './page-parts.ts';
 import { REPORT_STYLE } from './report-style.ts';
 import { summarise, type Cell, type MeasureKey, type ScenarioSummary } from './summary.ts';
 import { describeLink, describeSource, escapeHtml, formatBytes, formatMs, formatPercent, formatSpan } from './words.ts';
@@ -47,22 +45,12 @@ export const renderReport = (results: LabResults): string => {
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>${escapeHtml(title)}</title><style>${moduleText('uplot/dist/uPlot.min.css')}${REPORT_STYLE}</style></head>
 <body><main>${body}</main>
-<script type="application/json" id="lab-data">${JSON.stringify(toReportData(results)).replaceAll('<', String.raw`\u003c`)}</script>
+<script type="application/json" id="lab-data">${dataJson(toReportData(results))}</script>
 <script>${moduleText('uplot/dist/uPlot.iife.min.js')}</script>
-<script type="module">${pageScript()}</script>
+<script type="module">${pageScript(new URL('report-page.ts', import.meta.url))}</script>
 </body></html>
 `;
 };
-
-const moduleText = (name: string): string => readFileSync(fileURLToPath(import.meta.resolve(name)), 'utf8');
-
-const pageScript = (): string => {
-  const source = readFileSync(new URL('report-page.ts', import.meta.url), 'utf8');
-  return scriptSafe(stripTypeScriptTypes(source)).replaceAll(/^import type .*$/gm, '');
-};
-
-/** Nothing inside may end its script element. */
-const scriptSafe = (text: string): string => text.replaceAll('</', '<\\/').replaceAll('<!--', '<\\!--');
 
 const headHtml = ({ config, runs, startedAtWallMs, machine }: LabResults): string => {
   const day = new Date(startedAtWallMs).toISOString().slice(0, 16).replace('T', ' ');
