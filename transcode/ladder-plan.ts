@@ -16,11 +16,11 @@ export type EncoderSpeeds = {
   readonly encodeMsPerMpx: Readonly<Record<Preset, number>>;
 };
 
-/** Measured 2026-11-23 on 2 shared cores (AMD EPYC) with ffmpeg 5.1; used until this machine's own were measured. */
+/** Measured 2026-11-23 and 25 on 2 shared cores (AMD EPYC) with ffmpeg 5.1, with what `ladder-args` adds to a preset; used until this machine's own were measured. */
 export const SPEEDS_DEFAULT: EncoderSpeeds = {
   decodeMsPerMpx: 3.4,
   scaleMsPerMpx: 2.5,
-  encodeMsPerMpx: { medium: 27, fast: 20, faster: 15, veryfast: 11, superfast: 7 },
+  encodeMsPerMpx: { medium: 27, fast: 20, faster: 15, veryfast: 12.5, superfast: 7 },
 };
 
 export type LadderCodec = 'h264' | 'av1';
@@ -108,8 +108,8 @@ const FLUID_SIDE_MIN_PX = 720;
 const FPS_SMALL_MAX = 30;
 /** 29.97 and 59.94 are 30 and 60; stamps in whole milliseconds measure 60.2. */
 const FPS_SLACK_RATIO = 1.1;
-/** From here on one slice on one core would take too much of a picture's time. */
-const SLICED_MIN_PX = 900_000;
+/** From here on one slice on one core would take too much of a picture's time: ffmpeg 5.1 calls its encoders one after the other. */
+const SLICED_MIN_PX = 400_000;
 /** The more pictures a second, the less each of them differs from the one before: half the bits for the second half. */
 const FPS_BASE = 30;
 
