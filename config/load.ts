@@ -6,8 +6,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { WorldError, messageOf } from '../server/base/errors.ts';
+import type { QualityModel } from '../transcode/quality-model.ts';
 import type { Config } from './schema.ts';
-import { CONFIG_SCHEMA } from './schema.ts';
+import { CONFIG_SCHEMA, QUALITY_MODEL_SCHEMA } from './schema.ts';
 
 export type ConfigSources = {
   /** A YAML file with whatever differs from `default.yaml`. */
@@ -19,6 +20,7 @@ export type ConfigSources = {
 type Tree = { [key: string]: unknown };
 
 const DEFAULT_PATH = join(import.meta.dirname, 'default.yaml');
+const MODEL_PATH = join(import.meta.dirname, 'quality-model.json');
 
 /** Throws `WorldError` `CONFIG_UNREADABLE` or `CONFIG_INVALID`, whose detail has one line per fault. */
 export const loadConfig = (sources: ConfigSources = {}): Config => {
@@ -33,6 +35,15 @@ export const loadConfig = (sources: ConfigSources = {}): Config => {
   if (!checked.success) {
     const faults = checked.error.issues.map((issue) => `${issue.path.join('.') || '(top)'}: ${issue.message}`);
     throw new WorldError('CONFIG_INVALID', `\n  ${faults.join('\n  ')}`);
+  }
+  return deepFreeze(checked.data);
+};
+
+/** What a CRF shows, as it was calibrated. Throws as `loadConfig` does. */
+export const loadQualityModel = (): QualityModel => {
+  const checked = QUALITY_MODEL_SCHEMA.safeParse(readTree(MODEL_PATH));
+  if (!checked.success) {
+    throw new WorldError('CONFIG_INVALID', `${MODEL_PATH}: ${checked.error.message}`);
   }
   return deepFreeze(checked.data);
 };

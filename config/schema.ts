@@ -16,6 +16,8 @@ import type { RetentionOptions } from '../server/replay/retention.ts';
 import type { HlsOptions } from '../server/relay/hls/http-handler.ts';
 import type { EssentialsOptions } from '../transcode/essentials.ts';
 import type { LadderOptions } from '../transcode/ladder-plan.ts';
+import type { QualityModel } from '../transcode/quality-model.ts';
+import { isFeatureName } from '../transcode/quality-model.ts';
 
 const PORT = z.number().int().min(0).max(65_535);
 const HOST = z.string().min(1).max(255);
@@ -196,6 +198,9 @@ const LADDER = z.strictObject({
   enabled: z.boolean(),
   sidesPx: z.array(z.number().int().min(120).max(4_320)).max(6),
   crf: z.number().min(0).max(51),
+  narrowband: z.enum(['auto', 'off']),
+  targetVmaf: z.number().min(60).max(98),
+  probeCpuMaxRatio: z.number().min(0.001).max(1),
   bitsPerPxMax: z.number().min(0.005).max(1),
   cpuMaxCores: z.number().min(0).max(256),
   shedLagMs: DURATION_MS,
@@ -222,5 +227,32 @@ export const CONFIG_SCHEMA = z.strictObject({
   ladder: LADDER,
   drain: z.strictObject({ drainMaxS: z.number().min(0).max(3_600) }),
 });
+
+/** `quality-model.json`, made by `test/quality/calibrate.ts`. */
+export const QUALITY_MODEL_SCHEMA = z.strictObject({
+  version: z.literal(1),
+  measure: z.literal('vmaf_v0.6.1'),
+  features: z.array(
+    z.strictObject({
+      name: z.string().refine(isFeatureName, 'no feature that the server knows'),
+      unit: z.string(),
+      mean: z.number(),
+      scale: z.number().positive(),
+      weight: z.number(),
+    }),
+  ),
+  offsetVmaf: z.number(),
+  vmafPerCrfMin: z.number().positive(),
+  vmafPerCrfMax: z.number().positive(),
+  safe: z.strictObject({ crf: z.number(), targetVmaf: z.number() }),
+  leaveOneClipOut: z.strictObject({
+    clipCount: z.number(),
+    windowCount: z.number(),
+    predictionRmsVmaf: z.number(),
+    settledRmsVmaf: z.number(),
+    settledLowestVmaf: z.number(),
+    settledBelowBy3Ratio: z.number(),
+  }),
+}) satisfies z.ZodType<QualityModel>;
 
 export type Config = z.infer<typeof CONFIG_SCHEMA>;

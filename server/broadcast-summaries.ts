@@ -3,6 +3,7 @@ import type {
   BroadcastSummary,
   DoctorFinding,
   LadderSummary,
+  NarrowbandSummary,
   RecordingStatus,
   RenditionSummary,
 } from './api/contract/socket.ts';
@@ -137,6 +138,19 @@ export class BroadcastSummaries implements BroadcastsView {
   }
 }
 
+const toTenths = (value: number | undefined): number | null =>
+  value === undefined ? null : Math.round(value * 10) / 10;
+
+const narrowbandSummary = (status: LadderStatus['narrowband']): NarrowbandSummary | null =>
+  status === undefined
+    ? null
+    : {
+        targetVmaf: status.targetVmaf,
+        rungs: status.rungs.map(({ id, crf, vmaf }) => ({ id, crf, vmafPredicted: toTenths(vmaf) })),
+        probedAgoMs: status.probedAgoMs === undefined ? null : Math.round(status.probedAgoMs),
+        lastChange: status.lastChange ?? null,
+      };
+
 const ladderSummary = (
   broadcast: Broadcast,
   status: LadderStatus | undefined,
@@ -150,6 +164,7 @@ const ladderSummary = (
           return { id, codec, widthPx, heightPx, frameRateFps, bitrateBps };
         }),
         encoder,
+        narrowband: narrowbandSummary(status.narrowband),
         leftOut: status.leftOut,
         lagMs: Math.round(status.lagMs),
         restartCount: status.restartCount,

@@ -7,6 +7,7 @@ import { createEncoderTrial } from '../transcode/encoder-trial.ts';
 import type { EssentialsOptions } from '../transcode/essentials.ts';
 import { SpeedBook } from '../transcode/encoder-speeds.ts';
 import type { LadderOptions } from '../transcode/ladder-plan.ts';
+import type { QualityModel } from '../transcode/quality-model.ts';
 import type { LadderSetup, LadderStatus } from '../transcode/ladder.ts';
 import { LADDER_RUN_DEFAULTS, Ladder } from '../transcode/ladder.ts';
 import type { Clock } from './base/clock.ts';
@@ -21,6 +22,7 @@ export type LaddersParts = {
   readonly options: LadderOptions;
   /** Where the measured speeds are remembered. */
   readonly speedsPath: string;
+  readonly qualityModel: QualityModel;
   readonly transcode: Pick<EssentialsOptions, 'ffmpegPath' | 'backoff'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -84,9 +86,10 @@ export class Ladders {
   }
 
   #follow(broadcast: Broadcast): void {
-    const { options, transcode, clock, log, metrics } = this.#parts;
+    const { options, qualityModel, transcode, clock, log, metrics } = this.#parts;
     const setup: LadderSetup = {
       options,
+      qualityModel,
       ffmpegPath: transcode.ffmpegPath,
       run: LADDER_RUN_DEFAULTS,
       backoff: transcode.backoff,

@@ -4,7 +4,7 @@
  */
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { loadConfig } from '../config/load.ts';
+import { loadConfig, loadQualityModel } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { AddressShare } from './access/address-share.ts';
 import { KeyStore, secretsMatch } from './access/key-store.ts';
@@ -75,6 +75,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   const repair = new Repair({ hub, options: config.transcode, clock, log, metrics });
   const ladders = new Ladders({
     ...{ hub, options: config.ladder, transcode: config.transcode, clock, log, metrics },
+    qualityModel: loadQualityModel(),
     speedsPath: resolve(config.dataDir, 'encoder-speeds.json'),
   });
   const recordingsRoot = resolve(config.dataDir, config.replay.folder);

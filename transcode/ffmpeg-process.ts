@@ -104,27 +104,73 @@ export type CpuJob = {
 };
 
 /** Milliseconds of one core, whoever else was using it. Runs at the lowest priority. Rejects with `WorldError`. */
-export const measureFfmpegCpuMs = async (job: CpuJob): Promise<number> =>
+export const measureFfmpegCpuMs = async (job: CpuJob): Promise<number> => {
+  const command = newReportCommand(job.ffmpegPath, STDERR_MAX_COUNT);
+  command
+    .input(job.lavfiInput)
+    .inputOptions(['-benchmark', '-nostdin', '-threads', '1', '-f', 'lavfi'])
+    .output('-')
+    .outputOptions([...job.outputArgs]);
+  return (await runForReport(command, job)).cpuMs;
+};
+
+/** Work of which only what ffmpeg says about it is wanted: its outputs end in `-f null`. */
+export type ReportJob = {
+  readonly ffmpegPath: string;
+  readonly inputArgs: readonly string[];
+  readonly input: Uint8Array;
+  readonly filterGraph: string;
+  readonly outputs: readonly (readonly string[])[];
+  readonly timeoutMs: number;
+};
+
+export type FfmpegReport = {
+  /** The last of what it said, at most `REPORT_MAX_COUNT` lines. */
+  readonly lines: string;
+  /** Milliseconds of one core. */
+  readonly cpuMs: number;
+};
+
+/** Runs at the lowest priority. Rejects with `WorldError`. */
+export const runFfmpegForReport = async (job: ReportJob): Promise<FfmpegReport> => {
+  const input = new PassThrough();
+  const command = newReportCommand(job.ffmpegPath, REPORT_MAX_COUNT);
+  command.input(input).inputOptions(['-benchmark', ...job.inputArgs]);
+  command.complexFilter(job.filterGraph);
+  job.outputs.forEach((args) => command.output('-').outputOptions([...args]));
+  input.end(job.input);
+  try {
+    return await runForReport(command, job);
+  } finally {
+    input.destroy();
+  }
+};
+
+const newReportCommand = (ffmpegPath: string, stdoutLines: number): ffmpeg.FfmpegCommand => {
+  const command = ffmpeg({ stdoutLines, niceness: NICENESS_LOWEST }).setFfmpegPath(ffmpegPath);
+  skipCapabilityCheck(command);
+  mendSpawnFailure(command);
+  return command;
+};
+
+const runForReport = async (
+  command: ffmpeg.FfmpegCommand,
+  { ffmpegPath, timeoutMs }: { ffmpegPath: string; timeoutMs: number },
+): Promise<FfmpegReport> =>
   new Promise((resolve, reject) => {
-    const command = ffmpeg({ stdoutLines: STDERR_MAX_COUNT, niceness: NICENESS_LOWEST }).setFfmpegPath(job.ffmpegPath);
-    skipCapabilityCheck(command);
-    mendSpawnFailure(command);
-    const timer = setTimeout(() => command.kill('SIGKILL'), job.timeoutMs);
+    const timer = setTimeout(() => command.kill('SIGKILL'), timeoutMs);
     command
-      .input(job.lavfiInput)
-      .inputOptions(['-benchmark', '-nostdin', '-threads', '1', '-f', 'lavfi'])
-      .output('-')
-      .outputOptions([...job.outputArgs])
       .on('error', (error: unknown) => {
         clearTimeout(timer);
-        reject(worldErrorOf(error, job.ffmpegPath));
+        reject(worldErrorOf(error, ffmpegPath));
       })
       .on('end', (_stdout: string | null, stderr: string | null) => {
         clearTimeout(timer);
-        const [, user = '', system = ''] = /bench: utime=([\d.]+)s stime=([\d.]+)s/.exec(stderr ?? '') ?? [];
+        const lines = stderr ?? '';
+        const [, user = '', system = ''] = /bench: utime=([\d.]+)s stime=([\d.]+)s/.exec(lines) ?? [];
         const cpuMs = (Number(user) + Number(system)) * 1000;
         if (cpuMs > 0) {
-          resolve(cpuMs);
+          resolve({ lines, cpuMs });
         } else {
           reject(new WorldError('FFMPEG_SILENT', 'it did not say how much processor time it took'));
         }
@@ -135,6 +181,8 @@ export const measureFfmpegCpuMs = async (job: CpuJob): Promise<number> =>
 const NICENESS_LOWEST = 19;
 const INPUT_BUFFER_BYTES = 64 * 1024;
 const STDERR_MAX_COUNT = 20;
+/** Six encoders say some 20 lines each. */
+const REPORT_MAX_COUNT = 400;
 
 export const startFfmpeg: StartFfmpeg = (job, listener) => new FfmpegProcess(job, listener);
 

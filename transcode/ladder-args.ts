@@ -46,11 +46,19 @@ const X264_VERYFAST = ':trellis=1';
 /** With one second an encoder at its cap starves each keyframe, and needs a quarter more bits for the same picture. */
 const BUFFER_S = 2;
 
+/** What ffmpeg says of these encodings, and nothing else, is wanted: how near to what they were given, and at what cost. */
+export const probeOutputs = (job: LadderJob): string[][] =>
+  job.rungs.map((rung, index) => [...encoderArgs(rung, index, job), '-ssim', '1', '-flags', '+psnr', '-f', 'null']);
+
 const rungArgs = (rung: Rung, index: number, job: LadderJob): string[] => [
+  ...encoderArgs(rung, index, job),
+  ...NUT_OUTPUT_ARGS,
+];
+
+const encoderArgs = (rung: Rung, index: number, job: LadderJob): string[] => [
   ...['-map', `[v${index}]`, '-an', '-fps_mode', 'passthrough', '-enc_time_base', '-1'],
   ...(rung.encoder === 'software' ? x264Args(rung) : hardwareArgs(rung.encoder, rung)),
   ...['-force_key_frames', forcedKeyframes(job)],
-  ...NUT_OUTPUT_ARGS,
 ];
 
 const x264Args = ({ preset, crf, sliceCount, bitrateMaxBps, frameRateFps }: Rung): string[] => [
@@ -58,8 +66,9 @@ const x264Args = ({ preset, crf, sliceCount, bitrateMaxBps, frameRateFps }: Rung
   ...['-crf', String(crf), '-maxrate', String(bitrateMaxBps), '-bufsize', String(BUFFER_S * bitrateMaxBps)],
   ...['-bf', '0', '-sc_threshold', '0', '-g', '1000', '-forced-idr', '1', '-threads', String(sliceCount)],
   ...[
+    // Unless it is told that encodings will be joined, x264 writes the CRF into the parameter sets: viewers would have to begin anew at each change.
     '-x264-params',
-    `sliced-threads=${sliceCount > 1 ? 1 : 0}:annexb=0:fps=${usualRateFps(frameRateFps)}:${X264_ALWAYS}${preset === 'veryfast' ? X264_VERYFAST : ''}`,
+    `sliced-threads=${sliceCount > 1 ? 1 : 0}:annexb=0:stitchable=1:fps=${usualRateFps(frameRateFps)}:${X264_ALWAYS}${preset === 'veryfast' ? X264_VERYFAST : ''}`,
   ],
 ];
 

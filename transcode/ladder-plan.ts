@@ -29,8 +29,14 @@ export type LadderOptions = {
   readonly enabled: boolean;
   /** Of the shorter side, largest first. */
   readonly sidesPx: readonly number[];
-  /** Quality to aim at, x264's scale. */
+  /** Quality to aim at, x264's scale; with narrowband, at most: until it is known what the picture needs. */
   readonly crf: number;
+  /** Whether the CRF follows what is shown. */
+  readonly narrowband: 'auto' | 'off';
+  /** The picture quality that narrowband holds, VMAF's scale. */
+  readonly targetVmaf: number;
+  /** Share of one core that looking at the picture may take on average. */
+  readonly probeCpuMaxRatio: number;
   /** The cap on bitrate, in bits a pixel. */
   readonly bitsPerPxMax: number;
   /** Cores that the ladder of one broadcast may take; 0: half of the machine's. */
@@ -53,6 +59,9 @@ export const LADDER_DEFAULTS: LadderOptions = {
   enabled: true,
   sidesPx: [720, 480, 360],
   crf: 23,
+  narrowband: 'auto',
+  targetVmaf: 93,
+  probeCpuMaxRatio: 0.05,
   bitsPerPxMax: 0.1,
   cpuMaxCores: 0,
   shedLagMs: 1_000,
@@ -122,6 +131,8 @@ export type LadderPlanInput = {
   readonly shedCount: number;
   /** `software` when left out. */
   readonly encoder?: LadderEncoder;
+  /** Where x264's follows the content; else all have the same. */
+  readonly crfOf?: (rungId: string) => number;
 };
 
 export const SHED = 'the machine was too slow for it just now';
@@ -129,6 +140,7 @@ export const SHED = 'the machine was too slow for it just now';
 export const planLadder = (input: LadderPlanInput): LadderPlan => {
   const { source, options, coreCount, shedCount, encoder = 'software' } = input;
   const speeds = encoder === 'software' ? input.speeds : withHardware(input.speeds);
+  const crfOf = (encoder === 'software' ? input.crfOf : undefined) ?? (() => options.crf);
   if (!options.enabled) {
     return NO_LADDER;
   }
@@ -158,7 +170,7 @@ export const planLadder = (input: LadderPlanInput): LadderPlan => {
     return { rungs: [], leftOut, cpuCores: 0 };
   }
   const preset = PRESETS.find((candidate) => coresWith(candidate) <= budgetCores) ?? 'superfast';
-  const rungs = shapes.map((shape) => toRung(shape, { preset, options, coreCount, encoder }));
+  const rungs = shapes.map((shape) => toRung(shape, { preset, crf: crfOf(shape.id), options, coreCount, encoder }));
   return { rungs, leftOut, cpuCores: coresWith(preset) };
 };
 
@@ -217,13 +229,13 @@ const coresOf = (shape: Shape, preset: Preset, { scaleMsPerMpx, encodeMsPerMpx }
 
 const toRung = (
   shape: Shape,
-  given: { preset: Preset; options: LadderOptions; coreCount: number; encoder: LadderEncoder },
+  given: { preset: Preset; crf: number; options: LadderOptions; coreCount: number; encoder: LadderEncoder },
 ): Rung => ({
   ...shape,
   codec: 'h264',
   encoder: given.encoder,
   preset: given.preset,
-  crf: given.options.crf,
+  crf: given.crf,
   bitrateMaxBps: bitrateMaxOf(shape, given.options),
   sliceCount: sliceCountOf(shape, given.coreCount),
 });

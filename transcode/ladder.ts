@@ -22,7 +22,12 @@ import { deviceArgs } from './hardware-args.ts';
 import { ladderGraph, ladderOutputs } from './ladder-args.ts';
 import type { EncoderSpeeds, LadderOptions, LadderPlan, LadderPlanInput, LeftOut, Rung } from './ladder-plan.ts';
 import { NO_LADDER, isSameLadder, planLadder } from './ladder-plan.ts';
+import { keepTrack } from './made-tracks.ts';
+import type { NarrowbandStatus } from './narrowband.ts';
+import { Narrowband } from './narrowband.ts';
 import { Overload } from './overload.ts';
+import type { QualityModel } from './quality-model.ts';
+import { safeCrf } from './quality-model.ts';
 import type { SupervisedState } from './supervised-track.ts';
 import { SupervisedTrack } from './supervised-track.ts';
 import type { RunOptions } from './track-run.ts';
@@ -67,6 +72,8 @@ export type LadderSetup = {
   readonly metrics: Metrics;
   readonly output: LadderOutput;
   readonly startFfmpeg?: StartFfmpeg;
+  /** Without one all CRFs stay as configured. */
+  readonly qualityModel?: QualityModel | undefined;
 };
 
 export type LadderStatus = {
@@ -79,6 +86,8 @@ export type LadderStatus = {
   readonly lagMs: number;
   readonly restartCount: number;
   readonly droppedCount: number;
+  /** Undefined when the CRFs do not follow the content. */
+  readonly narrowband: NarrowbandStatus | undefined;
 };
 
 /** One ffmpeg child (and those that follow it when it dies) with one plan. */
@@ -88,6 +97,9 @@ type Encoder = {
   readonly keyframes: LadderKeyframes;
   readonly supervised: SupervisedTrack;
 };
+
+/** A picture of a rung, and which encoder it is of. */
+type Made = { readonly encoder: number; readonly unit: AccessUnit };
 
 /** As the essentials', but for the lag: a rung is nobody's only picture, so it may sooner leave something out, and shows nothing old. */
 export const LADDER_RUN_DEFAULTS: RunOptions = {
@@ -103,6 +115,8 @@ export const LADDER_RUN_DEFAULTS: RunOptions = {
 const TICK_MS = 250;
 /** An encoder that was to be followed goes on no longer than this. */
 const HANDOVER_MAX_MS = 10_000;
+/** As the essentials': nobody's only picture, but somebody's. */
+const HANDOVER_LAG_MAX_MS = 1_000;
 
 export class Ladder {
   readonly #setup: LadderSetup;
@@ -110,7 +124,10 @@ export class Ladder {
   readonly #prng = new Prng(randomInt(2 ** 32));
   readonly #ticker: NodeJS.Timeout;
   readonly #overload: Overload;
-  readonly #joins = new Map<string, StreamJoin<AccessUnit>>();
+  /** Of each rung, so that an encoder with the same parameters looks like no change to outputs. */
+  readonly #tracks = new Map<string, Track>();
+  readonly #joins = new Map<string, StreamJoin<Made>>();
+  readonly #narrowband: Narrowband | undefined;
   #source: AccessUnitSource | undefined;
   #detach: () => void = () => undefined;
   #plan: LadderPlan = NO_LADDER;
@@ -123,6 +140,7 @@ export class Ladder {
     this.#setup = setup;
     this.#recipe = setup.recipe ?? H264_LADDER;
     this.#overload = new Overload(setup.options);
+    this.#narrowband = startNarrowband(setup);
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
   }
 
@@ -147,6 +165,7 @@ export class Ladder {
       lagMs: supervised?.lagMs ?? 0,
       restartCount: supervised?.restartCount ?? 0,
       droppedCount: supervised?.droppedCount ?? 0,
+      narrowband: this.#narrowband?.status(this.#setup.clock.nowMs()),
     };
   }
 
@@ -162,6 +181,7 @@ export class Ladder {
     }
     this.#isClosed = true;
     clearInterval(this.#ticker);
+    this.#narrowband?.close();
     this.#detach();
     this.#retire();
     this.#encoder?.supervised.close();
@@ -173,6 +193,7 @@ export class Ladder {
 
   /** Another size is another ladder, at once: what the child makes of it would be neither. */
   #onSourceUnit(unit: AccessUnit): void {
+    this.#narrowband?.onSourceUnit(unit);
     const known = this.#encoder?.plan;
     if (
       known !== undefined &&
@@ -206,7 +227,26 @@ export class Ladder {
         });
       }
     }
+    this.#lookAtContent(nowMs);
     this.#replan(this.#source?.track);
+  }
+
+  #lookAtContent(nowMs: number): void {
+    const encoder = this.#encoder;
+    if (encoder?.plan.rungs.every((rung) => rung.encoder === 'software') !== true) {
+      return;
+    }
+    const { lagMs, droppedCount, state } = this.status();
+    this.#narrowband?.tick({
+      nowMs,
+      rungs: encoder.plan.rungs,
+      keyframes: encoder.keyframes,
+      sourceFrameRateFps: this.#frameRateFps,
+      hasReordering: this.#source?.facts.hasReordering ?? false,
+      lagMs,
+      droppedCount,
+      isSteady: state === 'running' && this.#retiring === undefined && this.#overload.shedCount === 0,
+    });
   }
 
   #replan(track: Track | undefined): void {
@@ -240,7 +280,10 @@ export class Ladder {
     const { options, speeds, coreCount } = this.#setup;
     const encoder = this.#setup.encoder?.() ?? 'software';
     const source = { widthPx: track.widthPx, heightPx: track.heightPx, frameRateFps: this.#frameRateFps };
-    return this.#recipe.plan({ source, options, speeds, coreCount, encoder, shedCount: this.#overload.shedCount });
+    const narrowband = this.#narrowband;
+    const crfOf = narrowband === undefined ? {} : { crfOf: (rungId: string) => narrowband.crfOf(rungId) };
+    const { shedCount } = this.#overload;
+    return this.#recipe.plan({ source, options, speeds, coreCount, encoder, shedCount, ...crfOf });
   }
 
   /** More of the same is begun before what there is ends; with less, or with something else, the old one is in the way. */
@@ -284,14 +327,14 @@ export class Ladder {
     }
     this.#encoderCount += 1;
     const number = this.#encoderCount;
-    const { run, backoff, clock, log, metrics, startFfmpeg } = this.#setup;
+    const { backoff, clock, log, metrics, startFfmpeg } = this.#setup;
     const restarts = metrics.counter('transcode_restarts_total', 'Restarts of ffmpeg children', ['rendition']);
     const supervised = new SupervisedTrack({
       name: this.#recipe.name,
       outputCount: plan.rungs.length,
       source,
       opusFrameMs: 0,
-      runOptions: run,
+      runOptions: this.#runOptions,
       backoffOptions: backoff,
       prng: this.#prng,
       clock,
@@ -305,6 +348,19 @@ export class Ladder {
       },
     });
     return { number, plan, keyframes, supervised };
+  }
+
+  /** Two encoders at once are late for a moment: what they left out then would be missing in the middle of a change. */
+  get #runOptions(): RunOptions {
+    const { run } = this.#setup;
+    const lagMaxMs = (): number =>
+      this.#retiring === undefined ? run.lagMaxMs : Math.max(run.lagMaxMs, HANDOVER_LAG_MAX_MS);
+    return {
+      ...run,
+      get lagMaxMs(): number {
+        return lagMaxMs();
+      },
+    };
   }
 
   #jobFor(
@@ -326,7 +382,8 @@ export class Ladder {
     if (join === undefined || rung === undefined) {
       return;
     }
-    this.#giveOut(rung.id, join.push(number, unit));
+    const given = join.push(number, { encoder: number, unit: this.#withKnownTrack(rung.id, unit) });
+    this.#giveOut(rung.id, given);
     const retiring = this.#retiring?.encoder;
     if (
       retiring !== undefined &&
@@ -334,10 +391,20 @@ export class Ladder {
     ) {
       this.#retire();
     }
+    const changes = given.map((made) => this.#narrowband?.onRungUnit({ rungId: rung.id, ...made }));
+    if (changes.includes(true)) {
+      this.#replan(this.#source?.track);
+    }
   }
 
-  #giveOut(rungId: string, units: readonly AccessUnit[]): void {
-    for (const unit of units) {
+  #withKnownTrack(rungId: string, unit: AccessUnit): AccessUnit {
+    const track = keepTrack(this.#tracks.get(rungId), unit.track);
+    this.#tracks.set(rungId, track);
+    return track === unit.track ? unit : { ...unit, track };
+  }
+
+  #giveOut(rungId: string, pictures: readonly Made[]): void {
+    for (const { unit } of pictures) {
       this.#setup.output.onUnit(rungId, unit);
     }
   }
@@ -359,13 +426,25 @@ export class Ladder {
 
   #endRung(id: string, reason: string): void {
     this.#joins.delete(id);
+    this.#tracks.delete(id);
     this.#setup.output.onEnd(id, reason);
   }
 }
 
+const startNarrowband = (setup: LadderSetup): Narrowband | undefined => {
+  const { options, qualityModel: model, ffmpegPath, clock, log, metrics } = setup;
+  const { targetVmaf, probeCpuMaxRatio } = options;
+  const isX264 = setup.recipe === undefined || setup.recipe === H264_LADDER;
+  if (options.narrowband === 'off' || model === undefined || !isX264) {
+    return undefined;
+  }
+  const crfSafe = Math.min(options.crf, safeCrf(model, targetVmaf));
+  return new Narrowband({ options: { targetVmaf, crfSafe, probeCpuMaxRatio }, model, ffmpegPath, clock, log, metrics });
+};
+
 const JOIN = {
-  timeOf: ({ dtsTicks }: AccessUnit): number => dtsTicks,
-  isKeyframe: ({ isKeyframe }: AccessUnit): boolean => isKeyframe,
+  timeOf: ({ unit }: Made): number => unit.dtsTicks,
+  isKeyframe: ({ unit }: Made): boolean => unit.isKeyframe,
   // The new encoder does not wait longer for the old one than a rung may be behind.
   nextHeldMaxCount: 30,
 };

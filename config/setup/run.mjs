@@ -88,7 +88,7 @@ const check = async (node) => {
 
 /** End-to-end files that judge no pace: two of them at a time do each other no harm. */
 const STURDY =
-  /e2e\/(?:ingest-ffmpeg|ladder|ladder-tool|latency-source|ll-hls-hlsjs|recorder-\w[\w-]*|server-process|tls|tokens)\.test\.ts$/;
+  /e2e\/(?:ingest-ffmpeg|ladder|ladder-tool|latency-source|ll-hls-hlsjs|narrowband|recorder-\w[\w-]*|server-process|tls|tokens)\.test\.ts$/;
 
 /** A test that waits for ever shall fail, not hang. The bound is on a file as well, since a file is a test to its runner. */
 const TEST_MAX_MS = 240_000;
@@ -158,6 +158,7 @@ const TASKS = {
     become(node, ['--disable-warning=ExperimentalWarning', 'test/quality/main.ts', ...args]);
   },
   'hls-check': (node) => become(node, ['test/hls-check/main.ts', ...args]),
+  calibrate: (node) => become(node, ['--disable-warning=ExperimentalWarning', 'test/quality/calibrate.ts', ...args]),
 };
 
 const chosen = TASKS[task];

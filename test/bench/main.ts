@@ -13,6 +13,7 @@ import { ladderBench } from './ladder.ts';
 import { latencyBench } from './latency.ts';
 import { mediaPlaneBench } from './media-plane.ts';
 import { memoryBench } from './memory.ts';
+import { narrowbandBench } from './narrowband.ts';
 import { pinnedLoadBench } from './pinned-load.ts';
 import { recorderBench } from './recorder.ts';
 import { replayOpenBench } from './replay-open.ts';
@@ -28,6 +29,7 @@ const BENCHES: readonly Bench[] = [
   recorderBench,
   replayOpenBench,
   memoryBench,
+  narrowbandBench,
   idleCpuBench,
   ladderBench,
 ];

@@ -20,9 +20,10 @@ let sluice: SluiceProcess;
 let publisher: Publisher;
 
 before(async () => {
-  // What viewers are shown is asked here, not the machine's pace: a browser that starts beside the encoder sheds no rung.
+  // What viewers are shown is asked here, not the machine's pace: a browser that starts beside the encoder sheds no rung, and no second encoder
+  // starts beside both (narrowband.test.ts asks whether its change of CRF has a seam).
   sluice = await SluiceProcess.start({
-    config: { ladder: { sidesPx: [240, 144], shedLagMs: 60_000, shedLeftOutRatio: 1 } },
+    config: { ladder: { sidesPx: [240, 144], shedLagMs: 60_000, shedLeftOutRatio: 1, narrowband: 'off' } },
   });
   publisher = await Publisher.start({ url: sluice.rtmpUrl(NAME), preset: 'zerolatency' });
   await within(30_000, 'both rungs are made', async () => {

@@ -41,6 +41,14 @@ export const encodeClip = async (options: ClipOptions = {}): Promise<EncodedClip
     ...['-g', String(gopFrames), '-keyint_min', String(gopFrames), '-sc_threshold', '0', '-b:v', String(bitrateBps)],
     ...['-x264-params', 'aud=1', '-f', 'h264', 'pipe:1'],
   ]);
+  return readClip(bytes, { fps, widthPx: 640, heightPx: 360 });
+};
+
+/** Of a raw stream with access unit delimiters. */
+export const readClip = (
+  bytes: Buffer,
+  { fps, widthPx, heightPx }: { readonly fps: number; readonly widthPx: number; readonly heightPx: number },
+): EncodedClip => {
   const nalUnits = splitAnnexB(bytes);
   const sps = nalUnits.find((nalUnit) => nalTypeOf(nalUnit) === NAL_SPS)!;
   const pps = nalUnits.find((nalUnit) => nalTypeOf(nalUnit) === NAL_PPS)!;

@@ -14,12 +14,16 @@ export const ffmpegMissing = (): false | string =>
 
 const FRAME_RATE_FPS = 30;
 
+type MediaOptions = {
+  readonly durationS: number;
+  readonly bFrames: number;
+  readonly gopFrames: number;
+  /** One of ffmpeg's own pictures that takes a size and a rate; `testsrc2` without. */
+  readonly picture?: string;
+};
+
 /** A moving test picture at 30 fps with a tone. Stamps are in whole milliseconds, as RTMP would carry them. */
-export const makeElementaryStreams = (options: {
-  durationS: number;
-  bFrames: number;
-  gopFrames: number;
-}): { video: VideoUnit[]; audio: AudioUnit[] } => {
+export const makeElementaryStreams = (options: MediaOptions): { video: VideoUnit[]; audio: AudioUnit[] } => {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-media-'));
   try {
     return { video: makeVideo(folder, options), audio: makeAudio(folder, options.durationS) };
@@ -49,14 +53,14 @@ const probePackets = (file: string): { packet: ProbedPacket; payload: Uint8Array
   });
 };
 
-const makeVideo = (folder: string, options: { durationS: number; bFrames: number; gopFrames: number }): VideoUnit[] => {
+const makeVideo = (folder: string, options: MediaOptions): VideoUnit[] => {
   const file = join(folder, 'video.mp4');
-  const source = `testsrc2=size=320x180:rate=${FRAME_RATE_FPS}:duration=${options.durationS}`;
+  const source = `${options.picture ?? 'testsrc2'}=size=320x180:rate=${FRAME_RATE_FPS}`;
   const encoder = ['-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', '-bf', String(options.bFrames)];
   const gop = ['-g', String(options.gopFrames), '-keyint_min', String(options.gopFrames), '-sc_threshold', '0'];
   // In-band parameter sets (annex B beside the file) are the simplest place to read them from.
   const muxer = ['-video_track_timescale', '90000', '-bsf:v', 'dump_extra=freq=keyframe'];
-  runTool('ffmpeg', ['-f', 'lavfi', '-i', source, ...encoder, ...gop, ...muxer, file]);
+  runTool('ffmpeg', ['-f', 'lavfi', '-t', String(options.durationS), '-i', source, ...encoder, ...gop, ...muxer, file]);
   const packets = probePackets(file).map(({ packet, payload }) => ({ packet, nalUnits: splitMixed(payload) }));
   const all = packets.flatMap(({ nalUnits }) => nalUnits);
   const sps = all.find((nalUnit) => nalTypeOf(nalUnit) === NAL_SPS) ?? new Uint8Array();

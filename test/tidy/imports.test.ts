@@ -132,6 +132,7 @@ const ENTRY_POINTS = [
   'player/sluice-player.ts',
   'test/latency/source/stamped-source-process.ts',
   'test/hls-check/main.ts',
+  'test/quality/calibrate.ts',
   'test/support/recording-process.ts',
   'test/latency/load/load.ts',
   'test/latency/load/load-worker.ts',

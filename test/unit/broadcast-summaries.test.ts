@@ -26,7 +26,10 @@ const summariesOf = (t: TestContext, source: { widthPx: number; heightPx: number
     viewerCountOf: () => 0,
     findingsOf: () => [],
     recordingOf: () => null,
-    ladderOf: () => ({ ...plan, state: 'running', lagMs: 0, restartCount: 0, droppedCount: 0, shedCount: 0 }),
+    ladderOf: () => ({
+      ...{ ...plan, state: 'running', lagMs: 0, restartCount: 0, droppedCount: 0, shedCount: 0 },
+      narrowband: undefined,
+    }),
     encoder: () => ({ name: 'software', why: 'none was looked for' }),
   });
   const outcome = hub.publish('demo', { keyed: true, remoteAddress: '::1', close: () => undefined });

@@ -92,11 +92,28 @@ export type LadderSummary = {
   readonly rungs: readonly RenditionSummary[];
   /** What makes the H.264 rungs (`software`, `nvenc`, …), and why that. */
   readonly encoder: { readonly name: string; readonly why: string };
+  /** Null when the CRFs stay as configured. */
+  readonly narrowband: NarrowbandSummary | null;
   /** What was not made, and why, in plain words. */
   readonly leftOut: readonly { readonly id: string; readonly why: string }[];
   /** Media that waits in the encoder. */
   readonly lagMs: number;
   readonly restartCount: number;
+};
+
+export type NarrowbandSummary = {
+  readonly targetVmaf: number;
+  readonly rungs: readonly {
+    readonly id: string;
+    /** x264's quality it is encoded with: lower is better. */
+    readonly crf: number;
+    /** What that shows by prediction; null while nobody has looked at this scene. */
+    readonly vmafPredicted: number | null;
+  }[];
+  /** Since the picture was last looked at; null: not yet. */
+  readonly probedAgoMs: number | null;
+  /** Why the CRFs are what they are; null: nothing has changed yet. */
+  readonly lastChange: 'follows_content' | 'quality_low' | 'scene_changed' | null;
 };
 
 export type RecordingStatus = {

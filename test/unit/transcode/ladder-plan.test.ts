@@ -103,3 +103,15 @@ test('the cap on bitrate grows with pixels, and by half as much with the picture
   assert.equal(at30?.bitrateMaxBps, 1280 * 720 * 3);
   assert.equal(at60?.bitrateMaxBps, 1280 * 720 * 4.5);
 });
+
+test('each rung has the CRF that its content needs, and another CRF is another ladder', () => {
+  const source = { widthPx: 1920, heightPx: 1080, frameRateFps: 30 };
+  const given = { source, options: LADDER_DEFAULTS, speeds: SPEEDS_DEFAULT, coreCount: 4, shedCount: 0 };
+  const following = planLadder({ ...given, crfOf: (id) => (id === 'h480' ? 26.5 : 24) });
+  assert.deepEqual(
+    following.rungs.map(({ id, crf }) => `${id} ${crf}`),
+    ['h720 24', 'h480 26.5', 'h360 24'],
+  );
+  assert.ok(planLadder(given).rungs.every(({ crf }) => crf === LADDER_DEFAULTS.crf));
+  assert.ok(!isSameLadder(following, planLadder({ ...given, crfOf: () => 24 })));
+});
