@@ -30,8 +30,8 @@ const TICK_MS = 25;
 const JOIN_MAX_MS = 2_000;
 /** While a queue stands, no faster than the link. */
 const CONGESTED_PACE_RATIO = 1;
-/** After that long without a word only keyframes go. */
-const SILENCE_KEYFRAMES_MS = 1_500;
+/** After that long without a word no pictures go. */
+const SILENCE_MS = 1_500;
 /** Nothing needs to leave faster than the highest rendition with this margin. */
 const PACE_TOP_RATIO = 6;
 /** A keyframe of the lowest rendition never crawls: it is how a collapsed estimate recovers. */
@@ -63,6 +63,8 @@ export class AdaptiveController implements CongestionController {
   #gopAtMs = Number.NaN;
   #isGopCut = false;
   #backlogMs = 0;
+  /** Between `onGop` and the first packet of its keyframe. */
+  #isKeyframeDue = false;
   #keyframeFirstSeq = -1;
   #keyframeLastSeq = -1;
   #lastVideoSeq = -1;
@@ -127,6 +129,7 @@ export class AdaptiveController implements CongestionController {
     this.#gop = offer;
     this.#gopAtMs = nowMs;
     this.#isGopCut = false;
+    this.#isKeyframeDue = true;
     this.#decision.isBacklogDropped = this.#mechanisms.hasTailCut && this.#backlogMs > this.#parameters.dropBacklogMs;
     this.#estimator.onGop(needOf(offer.renditions[0], 0));
     const needMs = this.#twin.takeWorstNeedMs();
@@ -151,6 +154,7 @@ export class AdaptiveController implements CongestionController {
   onPicture(picture: SentPicture, _nowMs: number): void {
     this.#twin.onPicture(picture, this.#decision.playoutDelayMs ?? 0);
     if (picture.isKeyframe) {
+      this.#isKeyframeDue = false;
       this.#keyframeFirstSeq = picture.firstSeqExt;
       this.#keyframeLastSeq = picture.firstSeqExt + picture.packetCount - 1;
     }
@@ -247,18 +251,22 @@ export class AdaptiveController implements CongestionController {
   }
 
   #isSilent(nowMs: number): boolean {
-    return this.#observer.silenceMs(nowMs) > SILENCE_KEYFRAMES_MS;
+    return this.#observer.silenceMs(nowMs) > SILENCE_MS;
   }
 
   get #isKeyframeLeaving(): boolean {
-    return this.#lastVideoSeq < this.#keyframeLastSeq;
+    return this.#isKeyframeDue || this.#lastVideoSeq < this.#keyframeLastSeq;
   }
 
-  /** The tail of a GOP that would come too late to be seen, or into a silence. */
+  /**
+   * The tail of a GOP that would come too late to be seen. Into a silence nothing goes, keyframes included: what queues there comes late and bends
+   * Chrome's clock fit, while sound is enough to learn that the path is back.
+   */
   #shouldCut(nowMs: number): boolean {
-    if (!this.#mechanisms.hasTailCut || this.#isKeyframeLeaving) {
+    if (!this.#mechanisms.hasTailCut) {
       return false;
     }
-    return this.#backlogMs > this.#parameters.cutBacklogMs || this.#isSilent(nowMs);
+    const isTooLong = !this.#isKeyframeLeaving && this.#backlogMs > this.#parameters.cutBacklogMs;
+    return isTooLong || this.#isSilent(nowMs);
   }
 }

@@ -106,7 +106,10 @@ export type ProbeRequest = {
 export type Decision = {
   /** For the GOP that begins now. Between keyframes it does not change. */
   readonly renditionIndex: number;
-  /** The rest of this GOP is to be dropped, from the first picture of which no packet has left; the next keyframe ends it. */
+  /**
+   * The rest of this GOP is to be dropped, from the first picture of which no packet has left; the next keyframe ends it. Set at the keyframe
+   * itself, this GOP is not to be sent at all.
+   */
   readonly isGopCut: boolean;
   /** At a keyframe: what still waits of the GOP before is to be dropped, it would only delay this one. */
   readonly isBacklogDropped: boolean;

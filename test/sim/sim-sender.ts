@@ -124,7 +124,7 @@ export class SimSender {
       this.#decide(nowMs);
       this.#rungIndex = this.#decision!.renditionIndex;
       this.#isWaiting = false;
-      this.#isCut = false;
+      this.#isCut = this.#decision!.isGopCut;
       if (this.#decision!.isBacklogDropped) {
         this.#queue.cut();
       }

@@ -143,7 +143,7 @@ test('so does the baseline', () => {
   }
 });
 
-test('two seconds without a word: the lowest rendition, and its keyframes alone', () => {
+test('two seconds without a word: the lowest rendition, and no more pictures', () => {
   const controller = new AdaptiveController({ ...OPTIONS, prior: { ...PRIOR_DEFAULT, rateBps: 20_000_000 } });
   controller.join({ ...OFFER, keyframeAgeMs: 0 }, 0);
   let transportSeq = 0;
