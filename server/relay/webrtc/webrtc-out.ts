@@ -20,8 +20,8 @@ import type { WebRtcOutOptions } from './options.ts';
 import { OutMetrics } from './out-metrics.ts';
 import { SOURCE_VIDEO_ID, isPlayable, selectVideo } from './rendition-selector.ts';
 import { ViewerSession } from './viewer-session.ts';
+import { WakeUps } from './wake-ups.ts';
 
-const TICK_EVERY_MS = 5;
 const HOUSEKEEPING_EVERY_MS = 100;
 
 export type OpenedSession = { readonly session: ViewerSession; readonly answerSdp: string };
@@ -36,8 +36,8 @@ export class WebRtcOut {
   readonly #sessions = new Map<string, ViewerSession>();
   readonly #sessionsBySecret = new Map<string, ViewerSession>();
   readonly #outputs = new Map<Broadcast, BroadcastOutput>();
+  readonly #wakeUps: WakeUps<ViewerSession>;
   readonly #housekeepingTimer: NodeJS.Timeout;
-  #tickTimer: NodeJS.Timeout | undefined;
 
   constructor(options: {
     settings: WebRtcOutOptions;
@@ -54,6 +54,7 @@ export class WebRtcOut {
     this.#log = options.log;
     this.#metrics = new OutMetrics(options.metrics);
     this.#sender = options.sender ?? new NodeMediaSender();
+    this.#wakeUps = new WakeUps(options.clock, (session, nowMs) => session.wake(nowMs));
     this.#housekeepingTimer = setInterval(() => this.#keepHouse(), HOUSEKEEPING_EVERY_MS);
     this.#housekeepingTimer.unref();
     options.metrics.observedGauge('webrtc_sessions_open', 'WHEP sessions', () => this.#sessions.size);
@@ -129,10 +130,10 @@ export class WebRtcOut {
 
   close(reason: string): void {
     clearInterval(this.#housekeepingTimer);
-    clearInterval(this.#tickTimer);
     for (const session of this.#sessions.values()) {
       session.close(reason);
     }
+    this.#wakeUps.close();
     this.#metrics.flush();
   }
 
@@ -158,7 +159,7 @@ export class WebRtcOut {
       log,
       settings: this.#settings,
       wallMsAt: (mediaMs) => broadcast.timeline.wallMsAt(mediaMs),
-      onCatchingUp: () => this.#startTicking(),
+      onWakeWanted: (sleeper, atMs) => this.#wakeUps.set(sleeper, atMs),
       onClosed: (closed) => this.#forget(closed, broadcast),
     });
     this.#sessions.set(session.id, session);
@@ -203,6 +204,7 @@ export class WebRtcOut {
       broadcast,
       clock: this.#clock,
       metrics: this.#metrics,
+      isAdaptive: false,
       onEmpty: () => this.#outputs.delete(broadcast),
     });
     this.#outputs.set(broadcast, output);
@@ -213,24 +215,6 @@ export class WebRtcOut {
     this.#sessions.delete(session.id);
     this.#sessionsBySecret.delete(session.secret);
     this.#outputs.get(broadcast)?.remove(session);
-  }
-
-  #startTicking(): void {
-    this.#tickTimer ??= setInterval(() => this.#tick(), TICK_EVERY_MS);
-  }
-
-  #tick(): void {
-    let isNeeded = false;
-    for (const session of this.#sessions.values()) {
-      if (session.isCatchingUp) {
-        session.tick();
-        isNeeded ||= session.isCatchingUp;
-      }
-    }
-    if (!isNeeded) {
-      clearInterval(this.#tickTimer);
-      this.#tickTimer = undefined;
-    }
   }
 
   #keepHouse(): void {
