@@ -155,15 +155,12 @@ test('no file is dead: each is imported, or started by name', () => {
   );
 });
 
-/** Run by the simulator alone until a session has a controller. Who wires one in takes it out of this list: the test insists. */
-const NOT_WIRED_YET = ['server/congestion/adaptive-controller.ts', 'server/congestion/gcc/gcc-controller.ts'];
-
 test('what the server ships with is used by it, not by tests alone', () => {
   const sources = readSources().filter((file) => !file.path.startsWith('test/'));
   const imported = new Set(sources.flatMap((file) => file.imports));
   const unused = sources.filter((file) => !isEntryPoint(file.path) && !imported.has(file.path));
   assert.deepEqual(
     unused.map((file) => file.path),
-    NOT_WIRED_YET,
+    [],
   );
 });

@@ -35,6 +35,8 @@ export class BroadcastOutput {
   readonly #isAdaptive: boolean;
   /** With the rendition each one asked for, if it asked for one. */
   readonly #wishes = new Map<ViewerSession, string | undefined>();
+  /** Who goes by the broadcast's smoothness. */
+  readonly #followers = new Set<ViewerSession>();
   readonly #feeds = new Map<string, Feed>();
   readonly #stopListening: () => void;
   readonly #audioPacer = new AudioPacer<PacketisedFrame>();
@@ -77,8 +79,15 @@ export class BroadcastOutput {
   }
 
   /** Counts as a viewer from now on; gets media once connected. `renditionId`: what it wants to see whenever that is there. */
-  add(session: ViewerSession, renditionId: string | undefined): void {
+  add(
+    session: ViewerSession,
+    wishes: { renditionId?: string | undefined; smoothnessRatio?: number | undefined },
+  ): void {
+    const { renditionId } = wishes;
     this.#wishes.set(session, renditionId);
+    if (wishes.smoothnessRatio === undefined) {
+      this.#followers.add(session);
+    }
     session.follow(this.#offerFor(session, renditionId), { isOldUsable: () => false });
   }
 
@@ -92,9 +101,17 @@ export class BroadcastOutput {
 
   remove(session: ViewerSession): void {
     this.#wishes.delete(session);
+    this.#followers.delete(session);
     if (this.#wishes.size === 0) {
       this.#dispose();
       this.#onEmpty(this);
+    }
+  }
+
+  /** λ, for those who did not say themselves. */
+  setSmoothness(smoothnessRatio: number): void {
+    for (const session of this.#followers) {
+      session.setSmoothness(smoothnessRatio);
     }
   }
 

@@ -4,7 +4,14 @@
  */
 import { randomBytes, randomInt } from 'node:crypto';
 import { ProtocolError } from '../../base/errors.ts';
-import type { CongestionController, Decision, GopOffer, JoinOffer, JoinPlan } from '../../congestion/controller.ts';
+import type {
+  CongestionController,
+  Decision,
+  GopOffer,
+  JoinOffer,
+  JoinPlan,
+  PlayerReport,
+} from '../../congestion/controller.ts';
 import { ntpDelayMs, ntpFromWallMs } from '../../media/rtp/ntp.ts';
 import type { ReceptionReport, RtcpItem } from '../../media/rtp/rtcp.ts';
 import { buildDlrr, buildGoodbye, parseRtcp } from '../../media/rtp/rtcp.ts';
@@ -63,6 +70,7 @@ export class ViewerLink {
   /** What is begun anew when the viewer asks for a keyframe. */
   #rendition: PacketisedRendition | undefined;
   #renditionIndex = 0;
+  #hasJoined = false;
   #decideAtMs = Number.POSITIVE_INFINITY;
   #lastReplayAtMs = Number.NEGATIVE_INFINITY;
   #lastReportAtMs = Number.NEGATIVE_INFINITY;
@@ -136,6 +144,7 @@ export class ViewerLink {
 
   /** The viewer has connected, and there is something to send. */
   join(offer: JoinOffer, nowMs: number): JoinPlan {
+    this.#hasJoined = true;
     return this.#controller.join(offer, nowMs);
   }
 
@@ -193,6 +202,15 @@ export class ViewerLink {
       this.#outlet.send(stream.prepare(payload, timestampTs32, false), 'audio', NOT_VIDEO, nowMs);
       this.#flow?.charge(stream.packetBytes(payload.byteLength), nowMs);
     }
+  }
+
+  onPlayerReport(report: PlayerReport, nowMs: number): void {
+    this.#controller.onPlayerReport(report, nowMs);
+  }
+
+  /** λ: 0 reacts, 1 is smooth. */
+  setSmoothness(smoothnessRatio: number): void {
+    this.#controller.setSmoothness(smoothnessRatio);
   }
 
   /** What is due leaves, what is due is decided. */
@@ -258,6 +276,9 @@ export class ViewerLink {
 
   #decide(nowMs: number): number {
     const flow = this.#flow;
+    if (!this.#hasJoined) {
+      return 0;
+    }
     const decision = this.#controller.decide(nowMs, flow?.backlogBytes ?? 0);
     this.#decideAtMs = decision.nextAtMs;
     if (flow !== undefined) {

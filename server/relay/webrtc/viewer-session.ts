@@ -4,18 +4,22 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
+import type { CongestionController } from '../../congestion/controller.ts';
 import { StreamJoin } from '../../media/stream-join.ts';
 import type { Log } from '../../observability/log.ts';
 import type { PeerTransport } from '../../webrtc-transport/peer-transport.ts';
 import type { ChosenMedia } from '../../webrtc-transport/sdp-codecs.ts';
 import type { IceCredentials } from '../../webrtc-transport/sdp-offer.ts';
-import { createController } from './controllers.ts';
+import type { ControllerFactory } from './controllers.ts';
 import type { MediaSender } from './media-sender.ts';
 import type { WebRtcOutOptions } from './options.ts';
 import type { OutMetrics } from './out-metrics.ts';
 import type { CarriedCodec, PacketisedFrame, PacketisedRendition } from './packetised-rendition.ts';
+import type { PlayerTotals } from './player-reports.ts';
+import { PlayerReports } from './player-reports.ts';
 import type { RenditionOffer } from './rendition-offer.ts';
 import type { RtpMapping } from './rtp-mapping.ts';
+import { TracedController } from './traced-controller.ts';
 import { ViewerLink } from './viewer-link.ts';
 
 export type ViewerSessionOptions = {
@@ -29,6 +33,9 @@ export type ViewerSessionOptions = {
   readonly metrics: OutMetrics;
   readonly log: Log;
   readonly settings: WebRtcOutOptions;
+  readonly createController: ControllerFactory;
+  /** λ, from the viewer or its broadcast. */
+  readonly smoothnessRatio: number;
   /** Unix time at which media time was captured (`Timeline.wallMsAt`). */
   readonly wallMsAt: (mediaMs: number) => number;
   /** Told when to call `wake` next; `Infinity`: no more. */
@@ -64,6 +71,8 @@ export class ViewerSession {
   readonly #options: ViewerSessionOptions;
   readonly #clock: Clock;
   readonly #link: ViewerLink;
+  readonly #controller: CongestionController;
+  readonly #reports = new PlayerReports();
   readonly #openedAtMs: number;
   #offer: RenditionOffer | undefined;
   #hasJoined = false;
@@ -84,9 +93,15 @@ export class ViewerSession {
     this.mid = video?.mid ?? audio?.mid ?? '0';
     this.#openedAtMs = clock.nowMs();
     const { followSoundMaxMs, retransmitWindowMs } = settings;
+    this.#controller = options.createController({
+      sessionId: this.id,
+      smoothnessRatio: options.smoothnessRatio,
+      hasTransportFeedback: hasTransportFeedback(video),
+      hasPlayoutDelay: (video?.extensionIds.playoutDelay ?? 0) > 0,
+    });
     this.#link = new ViewerLink({
       ...{ peer, video, audio, sender, metrics, wallMsAt, followSoundMaxMs, retransmitWindowMs },
-      controller: createController(settings),
+      controller: this.#controller,
     });
     peer.listen({
       onConnected: () => this.#onConnected(),
@@ -186,6 +201,20 @@ export class ViewerSession {
     }
   }
 
+  /** What its player says of itself. */
+  onPlayerReport(totals: PlayerTotals): void {
+    const nowMs = this.#clock.nowMs();
+    const report = this.#reports.take(totals, nowMs);
+    if (report !== undefined && this.isConnected) {
+      this.#link.onPlayerReport(report, nowMs);
+    }
+  }
+
+  /** λ from now on: 0 reacts, 1 is smooth. */
+  setSmoothness(smoothnessRatio: number): void {
+    this.#link.setSmoothness(smoothnessRatio);
+  }
+
   /** As wanted by `onWakeWanted`. */
   wake(nowMs: number): void {
     this.#link.wake(nowMs);
@@ -230,6 +259,9 @@ export class ViewerSession {
     const link = this.#link;
     link.stop();
     link.mapping.close();
+    if (this.#controller instanceof TracedController) {
+      this.#controller.close();
+    }
     this.#options.onWakeWanted(this, Number.POSITIVE_INFINITY);
     this.#options.log.info('webrtc.session.closed', {
       reason,
@@ -344,3 +376,9 @@ const nearestIndex = ({ renditions }: RenditionOffer, old: PacketisedRendition):
     renditions.findLastIndex(({ source }) => source.facts.bitrateBps <= bitrateBps),
   );
 };
+
+/** The number on each packet is of use only when it is answered. */
+const hasTransportFeedback = (video: ChosenMedia | undefined): boolean =>
+  video !== undefined &&
+  video.extensionIds.transportSeq > 0 &&
+  video.attributes.some((attribute) => attribute === `rtcp-fb:${video.payloadType} transport-cc`);
