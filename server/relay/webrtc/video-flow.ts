@@ -119,6 +119,11 @@ export class VideoFlow {
     }
   }
 
+  /** What waits would only delay the GOP that begins; a picture half sent is finished. */
+  dropBacklog(): void {
+    this.#droppedCount += this.#queue.cut();
+  }
+
   /** A new picture of the rendition in use. */
   offer(frame: PacketisedFrame, renditionIndex: number): void {
     if (this.#isGopCut && !frame.isKeyframe) {
@@ -137,7 +142,7 @@ export class VideoFlow {
   steer(decision: Pick<Decision, 'paceBps' | 'burstBytes' | 'isGopCut' | 'probe'>, nowMs: number): void {
     this.#queue.pacer.set(decision.paceBps, decision.burstBytes, nowMs);
     if (decision.isGopCut && !this.#isGopCut) {
-      this.#droppedCount += this.#queue.cut();
+      this.dropBacklog();
     }
     this.#isGopCut = decision.isGopCut;
     if (decision.probe?.id !== this.#probeId && this.#stream.rtxSsrc !== undefined) {

@@ -76,6 +76,7 @@ export class ViewerLink {
   #lastReportAtMs = Number.NEGATIVE_INFINITY;
   #reportCount = 0;
   #rttMs: number | undefined;
+  #countedDropped = 0;
   #forgedCount = 0;
   #rejectedCount = 0;
 
@@ -152,7 +153,11 @@ export class ViewerLink {
   decideGop(offer: GopOffer, nowMs: number): number {
     this.#flow?.beginGop();
     this.#controller.onGop(offer, nowMs);
-    return this.#decide(nowMs);
+    const decision = this.#decide(nowMs);
+    if (decision?.isBacklogDropped === true) {
+      this.#flow?.dropBacklog();
+    }
+    return decision?.renditionIndex ?? 0;
   }
 
   /** From what is cached of this rendition, with matched stamps, until live is caught (CONGESTION 3.8). */
@@ -185,9 +190,8 @@ export class ViewerLink {
     this.#renditionIndex = from.renditionIndex;
     const flow = this.#flow;
     if (flow !== undefined) {
-      const droppedCount = flow.droppedCount;
       flow.offer(frame, from.renditionIndex);
-      this.#options.metrics.counts.framesDropped += flow.droppedCount - droppedCount;
+      this.#countDropped(flow);
       this.#drain(nowMs);
     }
   }
@@ -274,28 +278,32 @@ export class ViewerLink {
     }
   }
 
-  #decide(nowMs: number): number {
+  #decide(nowMs: number): Decision | undefined {
     const flow = this.#flow;
     if (!this.#hasJoined) {
-      return 0;
+      return undefined;
     }
     const decision = this.#controller.decide(nowMs, flow?.backlogBytes ?? 0);
     this.#decideAtMs = decision.nextAtMs;
     if (flow !== undefined) {
       this.#steer(flow, decision, nowMs);
     }
-    return decision.renditionIndex;
+    return decision;
   }
 
   #steer(flow: VideoFlow, decision: Decision, nowMs: number): void {
-    const droppedCount = flow.droppedCount;
     flow.steer(decision, nowMs);
-    this.#options.metrics.counts.framesDropped += flow.droppedCount - droppedCount;
+    this.#countDropped(flow);
     if (decision.playoutDelayMs !== undefined) {
       // Without sound pictures have nothing to wait for.
       const followMs = (this.#audio?.packetCount ?? 0) > 0 ? this.#options.followSoundMaxMs : 0;
       this.#outlet.setPlayoutDelay(decision.playoutDelayMs, decision.playoutDelayMs + followMs);
     }
+  }
+
+  #countDropped({ droppedCount }: VideoFlow): void {
+    this.#options.metrics.counts.framesDropped += droppedCount - this.#countedDropped;
+    this.#countedDropped = droppedCount;
   }
 
   #onRtcpItem(item: RtcpItem, nowMs: number): void {
