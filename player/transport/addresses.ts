@@ -15,7 +15,10 @@ export type BroadcastAddresses = {
 };
 
 /** The WHEP endpoint with what a viewer wishes; a wish the server would refuse is left out. */
-export const whepUrl = (endpoint: string, wishes: { readonly smooth: string | null; readonly rendition: string | null }): string => {
+export const whepUrl = (
+  endpoint: string,
+  wishes: { readonly smooth: string | null; readonly rendition: string | null },
+): string => {
   const url = new URL(endpoint);
   const smoothnessRatio = wishes.smooth?.trim() === '' ? Number.NaN : Number(wishes.smooth ?? Number.NaN);
   if (smoothnessRatio >= 0 && smoothnessRatio <= 1) {

@@ -17,11 +17,12 @@ export type RenditionOffer = {
 const GOP_UNKNOWN_MS = 1_000;
 const FRAME_RATE_UNKNOWN_FPS = 30;
 
-/** Undefined when none of them has begun. One that shows less and costs no less than another is no choice and left out. */
+/** Those that have begun; a single one is offered before it has, since there is nothing to choose. Undefined when there is none. One that shows less and costs no less than another is no choice and left out. */
 export const offerOf = (measured: readonly MeasuredRendition[]): RenditionOffer | undefined => {
-  const priced = measured.flatMap(({ rendition, meter }) =>
-    meter.cost === undefined ? [] : [{ rendition, meter, cost: meter.cost }],
-  );
+  const priced = measured.flatMap(({ rendition, meter }) => {
+    const cost = meter.cost ?? (measured.length === 1 ? unknownCost(rendition) : undefined);
+    return cost === undefined ? [] : [{ rendition, meter, cost }];
+  });
   const sorted = priced.toSorted(
     (a, b) => a.cost.qualityRatio - b.cost.qualityRatio || a.cost.bitrateBps - b.cost.bitrateBps,
   );
@@ -43,5 +44,11 @@ export const offerOf = (measured: readonly MeasuredRendition[]): RenditionOffer 
     keyframeAtMs: best.meter.keyframeAtMs,
   };
 };
+
+const unknownCost = ({ source }: PacketisedRendition): RenditionCost => ({
+  bitrateBps: source.facts.bitrateBps,
+  keyframeBytes: 0,
+  qualityRatio: 1,
+});
 
 const isNoCheaper = (cost: RenditionCost, above: RenditionCost): boolean => cost.bitrateBps >= above.bitrateBps;

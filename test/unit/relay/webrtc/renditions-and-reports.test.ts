@@ -33,7 +33,9 @@ test('a rendition costs what its packets take with their heads, over whole GOPs;
 });
 
 const measured = (linesPx: number, bytes: number) => ({
-  rendition: { source: { facts: { frameRateFps: 30 } } as AccessUnitSource } as unknown as PacketisedRendition,
+  rendition: {
+    source: { facts: { frameRateFps: 30, bitrateBps: 0 } } as AccessUnitSource,
+  } as unknown as PacketisedRendition,
   meter: meterOf(linesPx, bytes * 5, bytes),
 });
 
@@ -49,7 +51,8 @@ test('renditions are offered from the cheapest up, without one that shows less a
     bitrates.toSorted((a, b) => a - b),
   );
   assert.deepEqual([offer.gop.gopMs, Math.round(offer.gop.frameIntervalMs)], [1_000, 33]);
-  assert.equal(offerOf([unbegun]), undefined);
+  assert.deepEqual(offerOf([unbegun])?.renditions, [unbegun.rendition], 'one alone is no choice');
+  assert.equal(offerOf([]), undefined);
 });
 
 const totals = (changes: Partial<PlayerTotals>): PlayerTotals => ({
