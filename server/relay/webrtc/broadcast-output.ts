@@ -219,9 +219,16 @@ export class BroadcastOutput {
     this.#offerAnew();
   }
 
+  /** Made once for all who wish alike. */
   #offerAnew(): void {
+    const offers = new Map<string | undefined, RenditionOffer | undefined>();
+    const isOldUsable = (old: PacketisedRendition): boolean => this.#isFit(old);
     for (const [session, renditionId] of this.#wishes) {
-      session.follow(this.#offerFor(session, renditionId), { isOldUsable: (old) => this.#isFit(old) });
+      const wish = `${renditionId ?? ''} ${session.takes('av1')}`;
+      if (!offers.has(wish)) {
+        offers.set(wish, this.#offerFor(session, renditionId));
+      }
+      session.follow(offers.get(wish), { isOldUsable });
     }
   }
 

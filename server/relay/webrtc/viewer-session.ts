@@ -78,6 +78,7 @@ export class ViewerSession {
   #hasJoined = false;
   #rendition: PacketisedRendition | undefined;
   #change: Change | undefined;
+  #changeCount = 0;
   #lastPtsTicks = Number.NEGATIVE_INFINITY;
   #firstPictureMs: number | undefined;
   #endReason: string | undefined;
@@ -188,6 +189,7 @@ export class ViewerSession {
       const pictures = change.join.push(rendition === change.next ? NEW : OLD, { frame, rendition });
       if (change.join.isCurrent(NEW)) {
         this.#rendition = change.next;
+        this.#changeCount += 1;
         this.#change = undefined;
       }
       pictures.forEach((picture) => this.#send(picture, nowMs));
@@ -272,6 +274,7 @@ export class ViewerSession {
       ...link.totals,
       ...link.counts,
       framesDropped: link.droppedCount,
+      renditionChanges: this.#changeCount,
     });
     this.#options.onClosed(this, reason);
   }
