@@ -1,10 +1,14 @@
 /** What can be set about the congestion controllers, and what holds when it is not. */
+import { PRIOR_DEFAULT } from '../../congestion/controller.ts';
 
 export type CongestionOptions = {
   /** `adaptive`: ours. `gcc`: what libwebrtc does. `off`: pictures leave as they come, whatever the link. */
   readonly controller: 'adaptive' | 'gcc' | 'off';
   /** λ: 0 reacts, 1 is smooth; for broadcasts and viewers of whom nothing else was said. */
   readonly smoothnessRatio: number;
+  /** What a viewer's link is thought to carry before anything is known of it, and how long pictures wait until then. */
+  readonly startRateBps: number;
+  readonly startPlayoutDelayMs: number;
   readonly trace: DecisionTraceOptions;
 };
 
@@ -20,5 +24,7 @@ export type DecisionTraceOptions = {
 export const CONGESTION_DEFAULTS: CongestionOptions = {
   controller: 'off',
   smoothnessRatio: 0.5,
+  startRateBps: PRIOR_DEFAULT.rateBps,
+  startPlayoutDelayMs: PRIOR_DEFAULT.playoutDelayMs,
   trace: { folder: '', sessionMaxBytes: 33_554_432, sessionMaxCount: 100 },
 };

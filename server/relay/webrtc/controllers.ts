@@ -1,7 +1,6 @@
 /** Which controller steers a viewer's sending, and whether its calls are written down. */
 import { AdaptiveController } from '../../congestion/adaptive-controller.ts';
 import type { CongestionController } from '../../congestion/controller.ts';
-import { PRIOR_DEFAULT } from '../../congestion/controller.ts';
 import { GccController } from '../../congestion/gcc/gcc-controller.ts';
 import type { DecisionTraces } from '../../observability/decision-trace.ts';
 import type { CongestionOptions } from './congestion-options.ts';
@@ -23,8 +22,9 @@ export const controllerFactory =
   (options: { congestion: CongestionOptions; settings: WebRtcOutOptions; traces: DecisionTraces }): ControllerFactory =>
   ({ sessionId, ...facts }) => {
     const { congestion, settings, traces } = options;
-    const controllerOptions = { ...facts, prior: PRIOR_DEFAULT };
-    const { controller: kind } = congestion;
+    const { controller: kind, startRateBps, startPlayoutDelayMs } = congestion;
+    const prior = { rateBps: startRateBps, playoutDelayMs: startPlayoutDelayMs };
+    const controllerOptions = { ...facts, prior };
     const controller = makeController(kind, controllerOptions, settings);
     const trace = traces.open(sessionId);
     return trace === undefined ? controller : new TracedController(controller, trace, { kind, controllerOptions });
