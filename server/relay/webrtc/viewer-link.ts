@@ -51,6 +51,9 @@ const FORGED_FEEDBACK_MAX_COUNT = 10;
 /** RTCP that does not parse, from a peer that holds the keys. */
 const RTCP_REJECTED_MAX_COUNT = 20;
 const NOT_VIDEO = -1;
+/** Between these a browser does as it likes: less it never waits, and more the extension cannot say. */
+const OWN_DELAY_MIN_MS = 10;
+const OWN_DELAY_MAX_MS = 40_950;
 
 /** Read and used within one call, whoever's it is. */
 const REPORT = new TransportReport();
@@ -294,11 +297,13 @@ export class ViewerLink {
   #steer(flow: VideoFlow, decision: Decision, nowMs: number): void {
     flow.steer(decision, nowMs);
     this.#countDropped(flow);
-    if (decision.playoutDelayMs !== undefined) {
-      // Without sound pictures have nothing to wait for.
-      const followMs = (this.#audio?.packetCount ?? 0) > 0 ? this.#options.followSoundMaxMs : 0;
-      this.#outlet.setPlayoutDelay(decision.playoutDelayMs, decision.playoutDelayMs + followMs);
+    if (decision.playoutDelayMs === undefined) {
+      this.#outlet.setPlayoutDelay(OWN_DELAY_MIN_MS, OWN_DELAY_MAX_MS);
+      return;
     }
+    // Without sound pictures have nothing to wait for.
+    const followMs = (this.#audio?.packetCount ?? 0) > 0 ? this.#options.followSoundMaxMs : 0;
+    this.#outlet.setPlayoutDelay(decision.playoutDelayMs, decision.playoutDelayMs + followMs);
   }
 
   #countDropped({ droppedCount }: VideoFlow): void {

@@ -251,3 +251,17 @@ test('a viewer without transport-cc and without playout-delay is served by repor
   client.sendRtcp(buildNack(1, client.videoSsrc, [video.at(-1)!.seq16]));
   await waitUntil('the retransmission', () => client.packets.some(({ ssrc }) => ssrc === client.rtxSsrc));
 });
+
+test('a controller that decides no delay leaves it to the browser', async () => {
+  const setup = await open({ congestion: { controller: 'gcc' } });
+  for (let index = 0; index < 30; index += 1) {
+    pushSource(setup, index, 30);
+  }
+  const client = await connect(setup);
+  pushSource(setup, 30, 30);
+  await waitUntil('a picture', () => seen(client).includes('30'));
+  const [high = 0, middle = 0, low = 0] = client.packets
+    .findLast(({ ssrc }) => ssrc === client.videoSsrc)!
+    .extensions.get(PLAYOUT_DELAY_ID)!;
+  assert.deepEqual([(high << 4) | (middle >> 4), ((middle & 0x0f) << 8) | low], [1, 0xfff]);
+});
