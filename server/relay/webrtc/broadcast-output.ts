@@ -221,7 +221,7 @@ export class BroadcastOutput {
 
   /** Made once for all who wish alike. */
   #offerAnew(): void {
-    const offers = new Map<string | undefined, RenditionOffer | undefined>();
+    const offers = new Map<string, RenditionOffer | undefined>();
     const isOldUsable = (old: PacketisedRendition): boolean => this.#isFit(old);
     for (const [session, renditionId] of this.#wishes) {
       const wish = `${renditionId ?? ''} ${session.takes('av1')}`;
