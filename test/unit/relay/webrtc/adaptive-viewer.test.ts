@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { systemClock } from '../../../../server/base/clock.ts';
-import type { JoinPlan } from '../../../../server/congestion/controller.ts';
+import type { GopOffer, JoinPlan } from '../../../../server/congestion/controller.ts';
 import { buildNack, buildReceiverReport, buildTransportCc } from '../../../../server/media/rtp/rtcp.ts';
 import { buildTransportFeedback } from '../../../../server/media/rtp/transport-cc.ts';
 import type { ControlFacts } from '../../../../server/relay/webrtc/controllers.ts';
@@ -146,6 +146,33 @@ test('a viewer who names a rendition keeps it, whatever the controller would lik
   }
   await waitUntil('the last picture', () => seen(client).includes('39r'));
   assert.ok(seen(client).every((name) => name.endsWith('r')));
+});
+
+test('an AV1 rung is no choice of the controller’s: it is for who asks for it', async () => {
+  const offered = new Set<number>();
+  class Noting extends Scripted {
+    override onGop(offer: GopOffer): void {
+      offered.add(offer.renditions.length);
+      super.onGop(offer);
+    }
+  }
+  const setup = await open({ congestion: { controller: 'adaptive' }, createController: () => new Noting() });
+  const av1 = { ...RUNG, codec: 'av1' } as const;
+  const push = (index: number): void => {
+    pushSource(setup, index, 8);
+    pushRung(setup, index, 8);
+    const picture = testPicture(index, { track: av1, mark: 2, gopCount: 8, bytes: 200 });
+    setup.broadcast.addRendition('av1h360').push(picture);
+  };
+  for (let index = 0; index < 10; index += 1) {
+    push(index);
+  }
+  const client = await connect(setup);
+  for (let index = 10; index < 30; index += 1) {
+    push(index);
+  }
+  await waitUntil('the last picture', () => seen(client).includes('29'));
+  assert.deepEqual([...offered], [2]);
 });
 
 /** Thirty pictures a second of real time, and a client that says what came: transport-cc every 50 ms, a NACK for each 40th packet. */
