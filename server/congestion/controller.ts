@@ -4,7 +4,7 @@
  * runs, and a recorded session replays bit for bit. Index 0 is the lowest rendition everywhere.
  */
 
-/** `probe`: bytes sent only to learn what the link carries: copies of the current GOP's keyframe where there is one, padding otherwise. */
+/** `probe`: padding, sent only to learn what the link carries; the baseline alone asks for it. */
 export type PacketKind = 'audio' | 'video' | 'rtx' | 'probe';
 
 /** Read during the call only: the sender may change one object in place for every packet. */
