@@ -10,6 +10,7 @@ import type { HttpServerOptions, TlsOptions } from '../server/api/http-server.ts
 import type { SocketOptions } from '../server/api/routes/socket.ts';
 import type { RtmpServerOptions } from '../server/ingest/rtmp/options.ts';
 import type { WebRtcPortOptions } from '../server/webrtc-transport/webrtc-port.ts';
+import type { CongestionOptions } from '../server/relay/webrtc/congestion-options.ts';
 import type { WebRtcOutOptions } from '../server/relay/webrtc/options.ts';
 import type { RecorderOptions } from '../server/replay/options.ts';
 import type { RetentionOptions } from '../server/replay/retention.ts';
@@ -139,6 +140,14 @@ const WEBRTC = z.strictObject({
   retransmitWindowMs: DURATION_MS.min(100).max(10_000),
 }) satisfies z.ZodType<WebRtcPortOptions & WebRtcOutOptions>;
 
+const CONGESTION = z.strictObject({
+  controller: z.enum(['adaptive', 'gcc', 'off']),
+  smoothnessRatio: z.number().min(0).max(1),
+  startRateBps: z.number().min(100_000).max(1e9),
+  startPlayoutDelayMs: z.number().min(10).max(2_000),
+  trace: z.strictObject({ folder: z.string().max(1_024), sessionMaxBytes: BYTES.min(65_536), sessionMaxCount: COUNT }),
+}) satisfies z.ZodType<CongestionOptions>;
+
 const HLS = z.strictObject({
   partTargetMs: z.number().min(200).max(1_000),
   segmentMaxCount: COUNT.min(4).max(1_000),
@@ -221,6 +230,7 @@ export const CONFIG_SCHEMA = z.strictObject({
   publish: PUBLISH,
   watch: WATCH,
   webrtc: WEBRTC,
+  congestion: CONGESTION,
   hls: HLS,
   replay: REPLAY,
   transcode: TRANSCODE,

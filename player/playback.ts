@@ -10,10 +10,11 @@ import { behindMs, type SeekTimeline } from './playout/seek-timeline.ts';
 import { ServerClock } from './playout/server-clock.ts';
 import { PlayerMachine, type MachineAction, type MachineEvent, type PlayerView } from './rewind-machine.ts';
 import { RewindSeats } from './rewind-seats.ts';
-import type { BroadcastAddresses } from './transport/addresses.ts';
+import { whepUrl, type BroadcastAddresses } from './transport/addresses.ts';
 import { findReplay, replayStoryboard } from './transport/find-replay.ts';
 import { LlHlsPlayback, type LlHlsEvent } from './transport/ll-hls.ts';
 import type { LatencyClocks, PlaybackSample } from './transport/playback-sample.ts';
+import { ReportWindow, type ReceptionOfLate } from './transport/report-window.ts';
 import { RewindWindow } from './transport/rewind-window.ts';
 import { Storyboard, type Thumbnail } from './transport/storyboard.ts';
 import { WatchSocket } from './transport/watch-socket.ts';
@@ -27,6 +28,8 @@ export type PlaybackOptions = {
   readonly token: string | null;
   readonly stage: Stage;
   readonly clock: PlayerClock;
+  /** Between react (`0`) and smooth (`1`), for this viewer's WebRTC; null: as the broadcast says. */
+  readonly smooth: string | null;
   /** False: LL-HLS from the start. */
   readonly whep: boolean;
   onView(view: PlayerView): void;
@@ -67,6 +70,7 @@ export class Playback implements MediaPlayer {
   /** What there is to choose among, by the server's last word. */
   #renditions: readonly RenditionSummary[] = [];
   #wantedId = AUTO;
+  readonly #reportWindow = new ReportWindow();
   #rtpClock = new RtpClock();
   #whep: Seat<WhepSession> | undefined;
   #hls: Seat<LlHlsPlayback> | undefined;
@@ -284,9 +288,8 @@ export class Playback implements MediaPlayer {
     const { addresses, token, stage, clock } = this.#options;
     const video = stage.newVideo();
     this.#rtpClock = new RtpClock();
-    const wish = this.#obtainableId === null ? '' : `?rendition=${this.#obtainableId}`;
     const session: WhepSession = new WhepSession({
-      endpointUrl: `${addresses.whep}${wish}`,
+      endpointUrl: whepUrl(addresses.whep, { smooth: this.#options.smooth, rendition: this.#obtainableId }),
       token,
       video,
       clock,
@@ -461,7 +464,7 @@ export class Playback implements MediaPlayer {
     }
     if (nowMs - this.#reportedAtMs >= REPORT_EVERY_MS - TICK_MS / 2) {
       this.#reportedAtMs = nowMs;
-      const report = toReport(sample);
+      const report = toReport(sample, this.#reportWindow.take(sample.reception, nowMs));
       if (report !== null) {
         this.#socket.report(report);
       }
@@ -470,14 +473,10 @@ export class Playback implements MediaPlayer {
 }
 
 /** Within what the server takes: it drops a report with one number out of bounds. Who watches the past says nothing of the live path. */
-const toReport = ({
-  transport,
-  latencyMs,
-  stallCount,
-  stallMs,
-  framesDecoded,
-  framesDropped,
-}: PlaybackSample): QualityReport | null =>
+const toReport = (
+  { transport, latencyMs, stallCount, stallMs, framesDecoded, framesDropped }: PlaybackSample,
+  { bufferDelayMs, receivedBps }: ReceptionOfLate,
+): QualityReport | null =>
   transport === 'rewind' || transport === 'replay'
     ? null
     : {
@@ -487,6 +486,8 @@ const toReport = ({
         stallMs,
         framesDecoded,
         framesDropped,
+        bufferDelayMs: bufferDelayMs === null ? null : Math.min(600_000, Math.max(0, bufferDelayMs)),
+        receivedBps,
       };
 
 /** AV1 is made for who decodes it; the main picture is H.264 wherever it matters. */

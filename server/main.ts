@@ -37,6 +37,7 @@ import { createReplaysView } from './replay-library.ts';
 import { startDemo } from '../transcode/demo-source.ts';
 import { REPAIRED_VIDEO } from '../transcode/essentials.ts';
 import { makeSheet } from '../transcode/stills.ts';
+import { createSmoothnessView } from './smoothness.ts';
 import { createSessionsView } from './viewer-sessions.ts';
 import { WebRtcPort } from './webrtc-transport/webrtc-port.ts';
 import { welcomeText } from './welcome.ts';
@@ -106,7 +107,10 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     },
   });
   const webRtcPort = await WebRtcPort.open(config.webrtc, { clock, log, metrics });
-  const webRtc = new WebRtcOut({ settings: config.webrtc, port: webRtcPort, clock, log, metrics });
+  const { trace } = config.congestion;
+  const traceFolder = trace.folder === '' ? '' : resolve(config.dataDir, trace.folder);
+  const congestion = { ...config.congestion, trace: { ...trace, folder: traceFolder } };
+  const webRtc = new WebRtcOut({ settings: config.webrtc, congestion, port: webRtcPort, clock, log, metrics });
   const whep = createWhepEndpoint({
     out: webRtc,
     clock,
@@ -156,6 +160,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     tokens: new TokenIssuer(config.watch.tokens, { keys: tokenKeys, clock, log }),
     replays: createReplaysView(replay.library, { keys }),
     sessions: createSessionsView(webRtc, metrics),
+    smoothness: createSmoothnessView({ hub, webRtc, keys }),
     hints: { hintsFor: (name) => ({ ...HINTS, targetLatencyMs: hls.holdBackMs(name) ?? 0 }) },
     health: { readiness: () => ({ isReady: !drain.isDraining, problems: drain.isDraining ? ['draining'] : [] }) },
     access: {

@@ -1,4 +1,4 @@
-/** Joins a viewer's WebSocket to its WebRTC session, and counts what players report. Reports are only counted: nothing is steered by them yet. */
+/** Joins a viewer's WebSocket to its WebRTC session: counts what players report, and hands it to the session's controller. */
 import type { SessionsView } from './api/views.ts';
 import type { Metrics } from './observability/metrics.ts';
 import { LATENCY_BUCKETS_S } from './observability/metrics.ts';
@@ -24,6 +24,14 @@ export const createSessionsView = (webRtc: WebRtcOut, metrics: Metrics): Session
             latency.observe(report.latencyMs / 1000);
           }
           stalls.inc(Math.max(0, report.stallMs - stallMs) / 1000);
+          if (report.transport === 'whep') {
+            const { bufferDelayMs, receivedBps } = report;
+            session.onPlayerReport({
+              ...report,
+              bufferDelayMs: bufferDelayMs ?? undefined,
+              receivedBps: receivedBps ?? undefined,
+            });
+          }
           stallMs = Math.max(stallMs, report.stallMs);
         },
       };

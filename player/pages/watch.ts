@@ -71,6 +71,10 @@ setText(byId('title'), name);
 if (query.get('transport') === 'll-hls') {
   player.setAttribute('transport', 'll-hls');
 }
+const smooth = query.get('smooth');
+if (smooth !== null) {
+  player.setAttribute('smooth', smooth);
+}
 // After `#` it is in nobody's log.
 player.token = new URLSearchParams(location.hash.slice(1)).get('token') ?? query.get('token');
 player.src = name;

@@ -14,6 +14,22 @@ export type BroadcastAddresses = {
   readonly token: string | null;
 };
 
+/** The WHEP endpoint with what a viewer wishes; a wish the server would refuse is left out. */
+export const whepUrl = (
+  endpoint: string,
+  wishes: { readonly smooth: string | null; readonly rendition: string | null },
+): string => {
+  const url = new URL(endpoint);
+  const smoothnessRatio = wishes.smooth?.trim() === '' ? Number.NaN : Number(wishes.smooth ?? Number.NaN);
+  if (smoothnessRatio >= 0 && smoothnessRatio <= 1) {
+    url.searchParams.set('smooth', smoothnessRatio.toFixed(3));
+  }
+  if (wishes.rendition !== null) {
+    url.searchParams.set('rendition', wishes.rendition);
+  }
+  return url.href;
+};
+
 export type ReplayDoors = {
   /** `GET …/api/replays`. */
   readonly api: string;

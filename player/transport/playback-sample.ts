@@ -9,6 +9,8 @@ export type PlaybackSample = {
   readonly stallMs: number;
   readonly framesDecoded: number;
   readonly framesDropped: number;
+  /** WHEP only: since the session began. */
+  readonly reception?: ReceptionTotals;
   readonly widthPx: number;
   readonly heightPx: number;
   /** Frames a second now shown; null while unknown. */
@@ -16,6 +18,14 @@ export type PlaybackSample = {
   /** LL-HLS only: what the controller holds, and how fast it plays for that. */
   readonly targetLatencyMs: number | null;
   readonly playbackRate: number;
+};
+
+export type ReceptionTotals = {
+  /** Time that pictures spent in the browser's buffer, all together, and how many did. */
+  readonly bufferDelayMs: number;
+  readonly bufferEmittedCount: number;
+  /** Of pictures. */
+  readonly receivedBytes: number;
 };
 
 /** Clocks that turn a picture's own time into its age. */

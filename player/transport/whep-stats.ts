@@ -10,6 +10,10 @@ export type WhepStats = {
   heightPx: number;
   frameRateFps: number | null;
   audioSamplesReceived: number;
+  /** Time that pictures spent in the buffer, all together, and how many did; their bits. */
+  bufferDelayMs: number;
+  bufferEmittedCount: number;
+  receivedBytes: number;
   /** Capture time, by sender reports, of what plays now; milliseconds since 1900. */
   estimatedPlayoutNtpMs: number | null;
 };
@@ -34,6 +38,9 @@ export const readWhepStats = (report: Iterable<readonly [string, unknown]>): Whe
     widthPx: number(video, 'frameWidth') ?? 0,
     heightPx: number(video, 'frameHeight') ?? 0,
     frameRateFps: number(video, 'framesPerSecond'),
+    bufferDelayMs: (number(video, 'jitterBufferDelay') ?? 0) * 1000,
+    bufferEmittedCount: number(video, 'jitterBufferEmittedCount') ?? 0,
+    receivedBytes: number(video, 'bytesReceived') ?? 0,
     audioSamplesReceived: number(audio, 'totalSamplesReceived') ?? 0,
     estimatedPlayoutNtpMs: number(video, 'estimatedPlayoutTimestamp'),
   };

@@ -238,6 +238,11 @@ export class WhepSession {
       stallMs: stats.freezeMs + stats.pauseMs,
       framesDecoded: stats.framesDecoded,
       framesDropped: stats.framesDropped,
+      reception: {
+        bufferDelayMs: stats.bufferDelayMs,
+        bufferEmittedCount: stats.bufferEmittedCount,
+        receivedBytes: stats.receivedBytes,
+      },
       widthPx: stats.widthPx,
       heightPx: stats.heightPx,
       frameRateFps: stats.frameRateFps,

@@ -33,7 +33,7 @@ const IDLE: PlayerView = { status: 'idle', transport: null, fallbackReason: null
 const RENDER_TIME_EVERY_MS = 250;
 
 export class SluicePlayer extends HTMLElement {
-  static readonly observedAttributes = ['src', 'replay', 'server', 'token', 'transport'];
+  static readonly observedAttributes = ['src', 'replay', 'server', 'token', 'transport', 'smooth'];
 
   readonly #root: ShadowRoot;
   readonly #frame: HTMLElement;
@@ -282,6 +282,7 @@ export class SluicePlayer extends HTMLElement {
       token: addresses.token,
       stage: this.#stage,
       clock: playerClock,
+      smooth: this.getAttribute('smooth'),
       whep: this.getAttribute('transport') !== 'll-hls',
       onView: (view) => this.#onView(view),
       onSample: (sample) => this.#onSample(sample),

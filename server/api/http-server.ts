@@ -17,6 +17,7 @@ import { registerOperations } from './routes/operations.ts';
 import { registerPages } from './routes/pages.ts';
 import { registerTokens } from './routes/tokens.ts';
 import { registerReplays } from './routes/replays.ts';
+import { registerSmoothness } from './routes/smoothness.ts';
 import type { SocketOptions } from './routes/socket.ts';
 import { WatchSockets } from './routes/socket.ts';
 import type { CertificateOptions } from './tls/certificate-source.ts';
@@ -29,6 +30,7 @@ import type {
   KeysView,
   ReplaysView,
   SessionsView,
+  SmoothnessView,
   TokensView,
 } from './views.ts';
 
@@ -93,6 +95,7 @@ export type HttpServerParts = {
   readonly keys: KeysView;
   readonly tokens: TokensView;
   readonly replays: ReplaysView;
+  readonly smoothness: SmoothnessView;
   readonly sessions: SessionsView;
   readonly hints: HintsView;
   readonly health: HealthView;
@@ -175,6 +178,7 @@ export class HttpServer {
       await registerKeys(scope, this.#parts);
       await registerTokens(scope, this.#parts);
       await registerReplays(scope, this.#parts);
+      registerSmoothness(scope, this.#parts.smoothness);
       scope.get('/api/openapi.json', { schema: { hide: true } }, async () => server.swagger());
     });
     registerOperations(server, this.#parts);

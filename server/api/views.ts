@@ -51,6 +51,15 @@ export type ViewerSessionView = {
 
 export type SessionsView = { findBySecret(secret: string): ViewerSessionView | undefined };
 
+/** λ of broadcasts: 0 reacts, 1 is smooth. */
+export type SmoothnessView = {
+  /** Undefined: nobody publishes under this name. */
+  smoothnessOf(name: string): number | undefined;
+  setSmoothness(name: string, smoothnessRatio: number): void;
+  /** Whether this key may set it: the admin key, or the one this name is published with. */
+  maySet(bearer: string | undefined, name: string): boolean;
+};
+
 export type HealthView = {
   /** False while the server drains or a part of it is not up; `problems` says which. */
   readiness(): { readonly isReady: boolean; readonly problems: readonly string[] };

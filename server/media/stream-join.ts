@@ -14,11 +14,13 @@ export type JoinOptions<T> = {
   readonly nextHeldMaxCount?: number;
   /** A stream that has been given out already, up to this time. */
   readonly from?: { readonly stream: StreamNumber; readonly time: number };
+  /** So many pictures of the current one wait for the next one's keyframe; a few milliseconds' worth where nothing is said. */
+  readonly currentHeldMaxCount?: number;
 };
 
 /** A stream that is so far ahead of the other takes over at once. */
 const NEXT_HELD_DEFAULT_MAX_COUNT = 120;
-/** So many pictures of the current one wait for the next one's keyframe, which is a few milliseconds behind. */
+/** An encoder that takes over is a few milliseconds behind. */
 const CURRENT_HELD_MAX_COUNT = 6;
 
 export class StreamJoin<T> {
@@ -82,7 +84,8 @@ export class StreamJoin<T> {
       (this.#isNextWarm && this.#options.isKeyframe(picture) && firstHeld === undefined)
     ) {
       this.#currentHeld.push(picture);
-      return this.#currentHeld.length > CURRENT_HELD_MAX_COUNT ? this.#giveOutHeld() : [];
+      const { currentHeldMaxCount = CURRENT_HELD_MAX_COUNT } = this.#options;
+      return this.#currentHeld.length > currentHeldMaxCount ? this.#giveOutHeld() : [];
     }
     return this.#giveOut([picture]);
   }

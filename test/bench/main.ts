@@ -5,6 +5,7 @@
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { closeBrowser } from '../support/browser.ts';
+import { feedbackBench } from './feedback.ts';
 import { hlsBesideNginxBench } from './hls-beside-nginx.ts';
 import { hlsBlockedBench } from './hls-blocked.ts';
 import { idleCpuBench } from './idle-cpu.ts';
@@ -17,12 +18,15 @@ import { narrowbandBench } from './narrowband.ts';
 import { pinnedLoadBench } from './pinned-load.ts';
 import { recorderBench } from './recorder.ts';
 import { replayOpenBench } from './replay-open.ts';
+import { sharingBench } from './sharing.ts';
 import { isReached, toMarkdown, type Bench, type BenchRow } from './row.ts';
 
 const BENCHES: readonly Bench[] = [
   latencyBench,
   joinBench,
   mediaPlaneBench,
+  feedbackBench,
+  sharingBench,
   pinnedLoadBench,
   hlsBlockedBench,
   hlsBesideNginxBench,

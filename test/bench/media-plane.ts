@@ -9,12 +9,15 @@ import { createRequire } from 'node:module';
 import { ManualClock, systemClock } from '../../server/base/clock.ts';
 import { silentLog } from '../../server/observability/log.ts';
 import { Metrics } from '../../server/observability/metrics.ts';
-import type { OutgoingPacket } from '../../server/relay/webrtc/media-sender.ts';
 import { NodeMediaSender } from '../../server/relay/webrtc/media-sender.ts';
+import { FixedController } from '../../server/relay/webrtc/fixed-controller.ts';
+import { OutMetrics } from '../../server/relay/webrtc/out-metrics.ts';
 import { OutgoingStream } from '../../server/relay/webrtc/outgoing-stream.ts';
-import { RetransmissionRing } from '../../server/relay/webrtc/retransmission-ring.ts';
+import { PacketOutlet } from '../../server/relay/webrtc/packet-outlet.ts';
+import type { PacketisedFrame } from '../../server/relay/webrtc/packetised-rendition.ts';
 import { RtpClock } from '../../server/relay/webrtc/rtp-clock.ts';
-import { TransportLedger } from '../../server/relay/webrtc/transport-ledger.ts';
+import { MappingTeller } from '../../server/relay/webrtc/rtp-mapping.ts';
+import { VideoFlow } from '../../server/relay/webrtc/video-flow.ts';
 import type { PeerTransport } from '../../server/webrtc-transport/peer-transport.ts';
 import { SrtpProtector } from '../../server/webrtc-transport/srtp.ts';
 import type { SrtpProfile } from '../../server/webrtc-transport/werift-dtls.ts';
@@ -118,39 +121,47 @@ const openSinks = async (): Promise<{ ports: number[]; close: () => void }> => {
   return { ports: JSON.parse(line) as number[], close: () => child.kill('SIGKILL') };
 };
 
-/** The real sender, ring and ledger, over the real port; only DTLS is left out. */
+/** The real queue, sender and ring, over the real port; only DTLS is left out. One packet a picture: the queue's dearest case. */
 const openOwn = async (profile: SrtpProfile): Promise<Plane> => {
   const sinks = await openSinks();
+  const metrics = new Metrics({ collectDefaults: false });
   const port = await WebRtcPort.open(
     { ...WEBRTC_PORT_DEFAULTS, port: 0, tcpEnabled: false },
-    { clock: new ManualClock(), log: silentLog, metrics: new Metrics({ collectDefaults: false }) },
+    { clock: new ManualClock(), log: silentLog, metrics },
   );
-  const sender = new NodeMediaSender();
+  const parts = { sender: new NodeMediaSender(), metrics: new OutMetrics(metrics) };
   const salt = randomBytes(profile === AEAD_AES_128_GCM ? 12 : 14);
-  const viewers = sinks.ports.map((sinkPort) => ({
-    peer: {
+  const flows = sinks.ports.map((sinkPort) => {
+    const peer = {
       protector: new SrtpProtector({ profile, key: randomBytes(16), salt }),
       path: port.udpPath('127.0.0.1', sinkPort),
-    } as unknown as PeerTransport,
-    stream: new OutgoingStream({
+    } as unknown as PeerTransport;
+    const controller = new FixedController({ playoutDelayMs: 20, playoutDelayFarMs: 100 });
+    const stream = new OutgoingStream({
       ssrc: 1,
       payloadType: 102,
       extensionIds: EXTENSION_IDS,
       rtx: undefined,
       clock: new RtpClock(90_000, 0),
-    }),
-    ring: new RetransmissionRing(1_000),
-    ledger: new TransportLedger(0),
-  }));
+    });
+    return new VideoFlow({
+      ...{ stream, controller, outlet: new PacketOutlet({ ...parts, peer, controller }) },
+      ...{ mapping: new MappingTeller(), wallMsAt: (mediaMs) => mediaMs, retransmitWindowMs: 1_000 },
+      payloadTypes: new Map([['h264', 102]]),
+    });
+  });
   const payload = new Uint8Array(randomBytes(PAYLOAD_BYTES));
+  let ptsMs = 0;
   const send = (): void => {
     const nowMs = systemClock.nowMs();
-    for (const { peer, stream, ring, ledger } of viewers) {
-      const packet: OutgoingPacket = stream.prepare(payload, 1, true);
-      packet.fields.transportSeqExt = ledger.next(nowMs);
-      sender.send(peer, packet);
-      const { seqExt, payloadType } = packet.fields;
-      ring.add({ seqExt, payload, payloadType, timestampTs32: 1, isMarked: true }, nowMs);
+    ptsMs += 1;
+    const frame: PacketisedFrame = {
+      ...{ codec: 'h264', payloads: [payload], payloadBytes: PAYLOAD_BYTES, ptsTicks: 90 * ptsMs, ptsMs },
+      ...{ isKeyframe: ptsMs === 1, arrivedAtMs: nowMs },
+    };
+    for (const flow of flows) {
+      flow.offer(frame, 0);
+      flow.drain(nowMs);
     }
   };
   const close = (): void => {

@@ -4,7 +4,7 @@ export type BenchRow = {
   readonly value: number;
   readonly unit: string;
   /** The number to reach; a row without one is there for comparison. */
-  readonly target?: { readonly max: number };
+  readonly target?: { readonly max: number } | { readonly min: number };
   /** How it was come by: counts, conditions. */
   readonly note?: string;
 };
@@ -14,7 +14,15 @@ export type BenchOptions = { readonly clipsDir: string };
 
 export type Bench = { readonly name: string; run(options: BenchOptions): Promise<readonly BenchRow[]> };
 
-export const isReached = (row: BenchRow): boolean => row.target === undefined || row.value <= row.target.max;
+export const isReached = ({ target, value }: BenchRow): boolean =>
+  target === undefined || ('max' in target ? value <= target.max : value >= target.min);
+
+const wordsOf = ({ target, unit }: BenchRow): string => {
+  if (target === undefined) {
+    return '';
+  }
+  return 'max' in target ? `≤ ${target.max} ${unit}` : `≥ ${target.min} ${unit}`;
+};
 
 const format = (value: number): string => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3));
 
@@ -23,7 +31,7 @@ export const toMarkdown = (rows: readonly BenchRow[]): string =>
     '| what | measured | to reach | |',
     '|---|---|---|---|',
     ...rows.map((row) => {
-      const target = row.target === undefined ? '' : `≤ ${row.target.max} ${row.unit}`;
+      const target = wordsOf(row);
       const verdict = row.target === undefined ? '' : isReached(row) ? 'yes' : '**no**';
       const note = row.note === undefined ? '' : ` (${row.note})`;
       return `| ${row.name}${note} | ${format(row.value)} ${row.unit} | ${target} | ${verdict} |`;

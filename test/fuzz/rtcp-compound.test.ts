@@ -6,14 +6,15 @@ import { Prng } from '../../server/base/prng.ts';
 import { depacketiseH264 } from '../support/h264-depacketiser.ts';
 import { buildNack, buildTransportCc, parseRtcp } from '../../server/media/rtp/rtcp.ts';
 import { parseRtpPacket } from '../../server/media/rtp/rtp-header.ts';
-import { buildTransportFeedback } from '../../server/media/rtp/transport-cc.ts';
+import { buildTransportFeedback, parseTransportFeedback } from '../../server/media/rtp/transport-cc.ts';
 import { StreamDeframer } from '../../server/webrtc-transport/stream-framing.ts';
 import { parseStun } from '../../server/webrtc-transport/stun.ts';
 
 const COUNT = process.env['SLUICE_SIZE'] === 'soak' ? 500_000 : 20_000;
 
 const PARSERS: readonly ((bytes: Buffer) => unknown)[] = [
-  parseRtcp,
+  (bytes) => parseRtcp(bytes).map((item) => (item.type === 'transport-cc' ? parseTransportFeedback(item.body) : item)),
+  parseTransportFeedback,
   parseRtpPacket,
   parseStun,
   (bytes) => depacketiseH264([bytes.subarray(0, 20), bytes.subarray(20)]),

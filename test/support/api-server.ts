@@ -39,6 +39,7 @@ export type ApiFixture = {
   readonly tell: () => void;
   renditions: readonly RenditionSummary[];
   isReady: boolean;
+  smoothnessRatio: number;
   summary: BroadcastSummary;
   toViewer: (message: ServerMessage) => void;
 };
@@ -58,6 +59,7 @@ export const withApiServer = async (
     url: '',
     tlsUrl: '',
     isReady: true,
+    smoothnessRatio: 0.5,
     summary: SUMMARY,
     renditions: [],
     toViewer: () => undefined,
@@ -128,6 +130,13 @@ const partsFor = (fixture: ApiFixture, watchers: Set<() => void>): HttpServerPar
     removeKey: (id) => id === 'k1',
   },
   replays: replaysViewOf(new MemoryRecordings([])),
+  smoothness: {
+    smoothnessOf: (name) => (name === 'demo' ? fixture.smoothnessRatio : undefined),
+    setSmoothness: (_name, smoothnessRatio) => {
+      fixture.smoothnessRatio = smoothnessRatio;
+    },
+    maySet: (bearer) => bearer === 'admin-key' || bearer === 'demo-key',
+  },
   sessions: {
     findBySecret: (secret) =>
       secret === 's3cret'

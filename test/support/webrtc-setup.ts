@@ -6,6 +6,9 @@ import { silentLog } from '../../server/observability/log.ts';
 import { Metrics } from '../../server/observability/metrics.ts';
 import type { Broadcast } from '../../server/relay/broadcast.ts';
 import { Hub } from '../../server/relay/hub.ts';
+import type { CongestionOptions } from '../../server/relay/webrtc/congestion-options.ts';
+import { CONGESTION_DEFAULTS } from '../../server/relay/webrtc/congestion-options.ts';
+import type { ControllerFactory } from '../../server/relay/webrtc/controllers.ts';
 import type { WebRtcOutOptions } from '../../server/relay/webrtc/options.ts';
 import { WEBRTC_OUT_DEFAULTS } from '../../server/relay/webrtc/options.ts';
 import { WebRtcOut } from '../../server/relay/webrtc/webrtc-out.ts';
@@ -40,6 +43,8 @@ export const openWebRtcSetup = async (
     port?: Partial<WebRtcPortOptions>;
     out?: Partial<WebRtcOutOptions>;
     whep?: Partial<WhepEndpointOptions>;
+    congestion?: Partial<CongestionOptions>;
+    createController?: ControllerFactory;
   } = {},
 ): Promise<WebRtcSetup> => {
   const metrics = new Metrics({ collectDefaults: false });
@@ -59,7 +64,10 @@ export const openWebRtcSetup = async (
   const portOptions = { ...WEBRTC_PORT_DEFAULTS, port: 0, announcedAddresses: ['127.0.0.1'], ...options.port };
   const port = await WebRtcPort.open(portOptions, parts);
   const settings = { ...WEBRTC_OUT_DEFAULTS, requestsPerMinute: 10_000, joinsPerS: 1_000, ...options.out };
-  const out = new WebRtcOut({ settings, port, ...parts });
+  const congestion = { ...CONGESTION_DEFAULTS, ...options.congestion };
+  const { createController } = options;
+  const own = createController === undefined ? {} : { createController };
+  const out = new WebRtcOut({ settings, congestion, port, ...own, ...parts });
   const endpoint = createWhepEndpoint({
     out,
     clock: systemClock,

@@ -28,6 +28,9 @@ const AV1_LINES = [
   `a=fmtp:${AV1_RTX_PT} apt=${AV1_PT}`,
 ];
 
+/** What other browsers leave out. */
+export type OfferPart = 'transport-cc' | 'playout-delay';
+
 /** An offer as Chrome makes it, cut to what matters. */
 export const offerSdp = (
   options: {
@@ -37,10 +40,12 @@ export const offerSdp = (
     direction?: string;
     stereo?: boolean;
     av1?: boolean;
+    lacks?: readonly OfferPart[];
   } = {},
 ): string => {
   const { ufrag = 'peer', password = '0123456789012345678901', direction = 'recvonly' } = options;
   const { fingerprint = `sha-256 ${Array(32).fill('AA').join(':')}` } = options;
+  const has = (part: OfferPart): boolean => options.lacks?.includes(part) !== true;
   const shared = [
     'c=IN IP4 0.0.0.0',
     `a=ice-ufrag:${ufrag}`,
@@ -49,7 +54,9 @@ export const offerSdp = (
     'a=setup:actpass',
     'a=rtcp-mux',
     `a=${direction}`,
-    `a=extmap:${TRANSPORT_SEQ_ID} http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01`,
+    ...(has('transport-cc')
+      ? [`a=extmap:${TRANSPORT_SEQ_ID} http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01`]
+      : []),
   ];
   return [
     'v=0',
@@ -60,11 +67,15 @@ export const offerSdp = (
     `m=video 9 UDP/TLS/RTP/SAVPF 96 ${VIDEO_PT} ${RTX_PT} 104${options.av1 === true ? ` ${AV1_PT} ${AV1_RTX_PT} 47` : ''}`,
     ...shared,
     'a=mid:0',
-    `a=extmap:${PLAYOUT_DELAY_ID} http://www.webrtc.org/experiments/rtp-hdrext/playout-delay`,
+    ...(has('playout-delay')
+      ? [`a=extmap:${PLAYOUT_DELAY_ID} http://www.webrtc.org/experiments/rtp-hdrext/playout-delay`]
+      : []),
     'a=rtpmap:96 VP8/90000',
     `a=rtpmap:${VIDEO_PT} H264/90000`,
     `a=fmtp:${VIDEO_PT} level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f`,
-    ...['nack', 'nack pli', 'ccm fir', 'transport-cc', 'rrtr'].map((kind) => `a=rtcp-fb:${VIDEO_PT} ${kind}`),
+    ...['nack', 'nack pli', 'ccm fir', ...(has('transport-cc') ? ['transport-cc'] : []), 'rrtr'].map(
+      (kind) => `a=rtcp-fb:${VIDEO_PT} ${kind}`,
+    ),
     `a=rtpmap:${RTX_PT} rtx/90000`,
     `a=fmtp:${RTX_PT} apt=${VIDEO_PT}`,
     'a=rtpmap:104 H264/90000',
@@ -75,7 +86,7 @@ export const offerSdp = (
     'a=mid:1',
     `a=rtpmap:${AUDIO_PT} opus/48000/2`,
     `a=fmtp:${AUDIO_PT} minptime=10;useinbandfec=1${options.stereo === true ? ';stereo=1' : ''}`,
-    `a=rtcp-fb:${AUDIO_PT} transport-cc`,
+    ...(has('transport-cc') ? [`a=rtcp-fb:${AUDIO_PT} transport-cc`] : []),
     // MediaMTX answers with it where it has no sound, and refuses an offer without.
     'a=rtpmap:0 PCMU/8000',
     '',
@@ -89,6 +100,7 @@ export type WhepClientOptions = {
   readonly post: (offer: string) => Promise<HttpAnswer>;
   /** SRTP protection profiles offered in DTLS: 7 is AEAD_AES_128_GCM, 1 is AES_CM_128_HMAC_SHA1_80. */
   readonly srtpProfiles?: readonly number[];
+  readonly lacks?: readonly OfferPart[];
   readonly onRtp?: (packet: RtpPacket) => void;
   readonly onRtcp?: (item: RtcpItem) => void;
 };
@@ -122,7 +134,7 @@ export class WhepClient {
   static async connect(options: WhepClientOptions): Promise<WhepClient> {
     const receiver = { onMedia: (_datagram: Buffer): void => undefined };
     const transport = await WhepTransport.connect({
-      offer: (own) => offerSdp({ ...own, av1: options.av1 === true }),
+      offer: (own) => offerSdp({ ...own, av1: options.av1 === true, lacks: options.lacks ?? [] }),
       post: options.post,
       ...(options.srtpProfiles === undefined ? {} : { srtpProfiles: options.srtpProfiles }),
       mediaHost: '127.0.0.1',

@@ -133,6 +133,7 @@ const ENTRY_POINTS = [
   'test/latency/source/stamped-source-process.ts',
   'test/hls-check/main.ts',
   'test/quality/calibrate.ts',
+  'test/sim/main.ts',
   'test/support/recording-process.ts',
   'test/latency/load/load.ts',
   'test/latency/load/load-worker.ts',

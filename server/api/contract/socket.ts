@@ -52,6 +52,10 @@ export type QualityReport = {
   readonly stallMs: number;
   readonly framesDecoded: number;
   readonly framesDropped: number;
+  /** WHEP, over the time since the last report: how long pictures waited in the browser's buffer; null while unknown. */
+  readonly bufferDelayMs?: number | null;
+  /** WHEP, likewise: pictures' bits a second. */
+  readonly receivedBps?: number | null;
 };
 
 /** Also served at `GET /api/hints/NAME`. */

@@ -60,6 +60,8 @@ const CLIENT_MESSAGE: z.ZodType<ClientMessage> = z.discriminatedUnion('type', [
       stallMs: z.number().min(0).max(1e9),
       framesDecoded: COUNT,
       framesDropped: COUNT,
+      bufferDelayMs: z.number().min(0).max(600_000).nullable().exactOptional(),
+      receivedBps: z.number().min(0).max(1e10).nullable().exactOptional(),
     }),
   }),
   z.strictObject({ type: z.literal('watch'), rendition: z.string().regex(RENDITION_FORM) }),

@@ -7,8 +7,6 @@ import { ByteReader } from '../../base/byte-reader.ts';
 import { ProtocolError } from '../../base/errors.ts';
 import type { NtpTime } from './ntp.ts';
 import { ntpMiddle32 } from './ntp.ts';
-import type { TransportFeedback } from './transport-cc.ts';
-import { parseTransportFeedback } from './transport-cc.ts';
 
 const INVALID = 'RTCP_PACKET_INVALID';
 const SENDER_REPORT = 200;
@@ -47,13 +45,14 @@ export type RtcpItem =
   | { readonly type: 'nack'; readonly mediaSsrc: number; readonly seqs16: readonly number[] }
   | { readonly type: 'pli'; readonly mediaSsrc: number }
   | { readonly type: 'fir'; readonly mediaSsrc: number; readonly commandSeq: number }
-  | { readonly type: 'transport-cc'; readonly feedback: TransportFeedback }
+  /** Its body after the two SSRCs, unread: a view of the datagram, for `TransportReport`. */
+  | { readonly type: 'transport-cc'; readonly body: Uint8Array }
   | { readonly type: 'receiver-reference-time'; readonly ssrc: number; readonly ntp: NtpTime }
   | { readonly type: 'bye' };
 
 /**
- * Reads a compound packet; kinds we do not know are passed over. Throws `ProtocolError` (`RTCP_PACKET_INVALID`,
- * `RTCP_TRANSPORT_CC_INVALID`). Bounded by the datagram: at most 1024 sequence numbers per NACK are read.
+ * Reads a compound packet; kinds we do not know are passed over. Throws `ProtocolError` (`RTCP_PACKET_INVALID`).
+ * Bounded by the datagram: at most 1024 sequence numbers per NACK are read.
  */
 export const parseRtcp = (bytes: Uint8Array): RtcpItem[] => {
   const reader = new ByteReader(bytes, INVALID);
@@ -119,7 +118,7 @@ const readTransportFeedback = (items: RtcpItem[], format: number, body: ByteRead
   body.skip(4);
   const mediaSsrc = body.u32();
   if (format === FORMAT_TRANSPORT_CC) {
-    items.push({ type: 'transport-cc', feedback: parseTransportFeedback(body.rest()) });
+    items.push({ type: 'transport-cc', body: body.rest() });
   } else if (format === FORMAT_NACK) {
     const seqs16: number[] = [];
     while (body.remainingBytes >= 4 && seqs16.length < NACK_MAX_COUNT) {

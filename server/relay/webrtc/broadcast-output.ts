@@ -1,6 +1,7 @@
 /** The viewers of one broadcast, and the renditions they are fed from. Exists while there are viewers. */
 import type { Clock } from '../../base/clock.ts';
 import type { AccessUnit } from '../../media/access-unit.ts';
+import { isVideoUnit } from '../../media/access-unit.ts';
 import type { AccessUnitSource } from '../../media/stream-source.ts';
 import type { Broadcast } from '../broadcast.ts';
 import { isRungId } from '../broadcast.ts';
@@ -8,6 +9,9 @@ import { AudioPacer } from './audio-pacer.ts';
 import type { OutMetrics } from './out-metrics.ts';
 import type { PacketisedFrame } from './packetised-rendition.ts';
 import { PacketisedRendition } from './packetised-rendition.ts';
+import { RenditionMeter } from './rendition-meter.ts';
+import type { MeasuredRendition, RenditionOffer } from './rendition-offer.ts';
+import { offerOf } from './rendition-offer.ts';
 import {
   OPUS_AUDIO_ID,
   REPAIRED_VIDEO_ID,
@@ -21,15 +25,18 @@ import type { ViewerSession } from './viewer-session.ts';
 
 const FED_IDS: ReadonlySet<string> = new Set([SOURCE_VIDEO_ID, REPAIRED_VIDEO_ID, SOURCE_AUDIO_ID, OPUS_AUDIO_ID]);
 
-type Feed = { readonly rendition: PacketisedRendition; readonly stop: () => void };
+type Feed = MeasuredRendition & { readonly stop: () => void };
 
 export class BroadcastOutput {
   readonly broadcast: Broadcast;
   readonly #clock: Clock;
   readonly #metrics: OutMetrics;
   readonly #onEmpty: (output: BroadcastOutput) => void;
+  readonly #isAdaptive: boolean;
   /** With the rendition each one asked for, if it asked for one. */
   readonly #wishes = new Map<ViewerSession, string | undefined>();
+  /** Who goes by the broadcast's smoothness. */
+  readonly #followers = new Set<ViewerSession>();
   readonly #feeds = new Map<string, Feed>();
   readonly #stopListening: () => void;
   readonly #audioPacer = new AudioPacer<PacketisedFrame>();
@@ -43,11 +50,14 @@ export class BroadcastOutput {
     broadcast: Broadcast;
     clock: Clock;
     metrics: OutMetrics;
+    /** Who asks for nothing gets what the link carries, rather than the main video. */
+    isAdaptive: boolean;
     onEmpty: (output: BroadcastOutput) => void;
   }) {
     this.broadcast = options.broadcast;
     this.#clock = options.clock;
     this.#metrics = options.metrics;
+    this.#isAdaptive = options.isAdaptive;
     this.#onEmpty = options.onEmpty;
     this.#stopListening = options.broadcast.listen({
       onStateChanged: (state) => {
@@ -69,24 +79,39 @@ export class BroadcastOutput {
   }
 
   /** Counts as a viewer from now on; gets media once connected. `renditionId`: what it wants to see whenever that is there. */
-  add(session: ViewerSession, renditionId: string | undefined): void {
+  add(
+    session: ViewerSession,
+    wishes: { renditionId?: string | undefined; smoothnessRatio?: number | undefined },
+  ): void {
+    const { renditionId } = wishes;
     this.#wishes.set(session, renditionId);
-    session.useRendition(this.#videoFor(session, renditionId), { isOldUsable: () => false });
+    if (wishes.smoothnessRatio === undefined) {
+      this.#followers.add(session);
+    }
+    session.follow(this.#offerFor(session, renditionId), { isOldUsable: () => false });
   }
 
   /** It goes over at a keyframe that both have; the one it watches goes on until then. No viewer of this broadcast: nothing. */
   watch(session: ViewerSession, renditionId: string | undefined): void {
     if (this.#wishes.has(session)) {
       this.#wishes.set(session, renditionId);
-      session.useRendition(this.#videoFor(session, renditionId), { isOldUsable: (old) => this.#isFit(old) });
+      session.follow(this.#offerFor(session, renditionId), { isOldUsable: (old) => this.#isFit(old) });
     }
   }
 
   remove(session: ViewerSession): void {
     this.#wishes.delete(session);
+    this.#followers.delete(session);
     if (this.#wishes.size === 0) {
       this.#dispose();
       this.#onEmpty(this);
+    }
+  }
+
+  /** λ, for those who did not say themselves. */
+  setSmoothness(smoothnessRatio: number): void {
+    for (const session of this.#followers) {
+      session.setSmoothness(smoothnessRatio);
     }
   }
 
@@ -107,8 +132,13 @@ export class BroadcastOutput {
         this.#metrics.counts.unitsRejected += 1;
       },
     });
-    const stop = source.subscribe({ onUnit: (unit) => this.#onUnit(rendition, unit) });
-    this.#feeds.set(source.id, { rendition, stop });
+    const meter = new RenditionMeter();
+    source
+      .cachedGop()
+      .filter(isVideoUnit)
+      .forEach((unit) => meter.add(unit));
+    const stop = source.subscribe({ onUnit: (unit) => this.#onUnit({ rendition, meter }, unit) });
+    this.#feeds.set(source.id, { rendition, meter, stop });
     this.#select();
   }
 
@@ -118,9 +148,15 @@ export class BroadcastOutput {
     this.#select();
   }
 
-  #onUnit(rendition: PacketisedRendition, unit: AccessUnit): void {
+  #onUnit({ rendition, meter }: MeasuredRendition, unit: AccessUnit): void {
     const startedAtMs = this.#clock.nowMs();
     this.#select();
+    if (isVideoUnit(unit)) {
+      meter.add(unit);
+      if (unit.isKeyframe) {
+        this.#offerAnew();
+      }
+    }
     if (rendition === this.#audio) {
       const frame = rendition.add(unit);
       if (frame !== undefined) {
@@ -180,9 +216,35 @@ export class BroadcastOutput {
     }
     this.#video = video;
     this.#rungCount = rungs;
+    this.#offerAnew();
+  }
+
+  /** Made once for all who wish alike. */
+  #offerAnew(): void {
+    const offers = new Map<string, RenditionOffer | undefined>();
+    const isOldUsable = (old: PacketisedRendition): boolean => this.#isFit(old);
     for (const [session, renditionId] of this.#wishes) {
-      session.useRendition(this.#videoFor(session, renditionId), { isOldUsable: (old) => this.#isFit(old) });
+      const wish = `${renditionId ?? ''} ${session.takes('av1')}`;
+      if (!offers.has(wish)) {
+        offers.set(wish, this.#offerFor(session, renditionId));
+      }
+      session.follow(offers.get(wish), { isOldUsable });
     }
+  }
+
+  /** Who asks for a rendition gets that; who leaves it to the server, the choice among the main video and all H.264 rungs. */
+  #offerFor(session: ViewerSession, renditionId: string | undefined): RenditionOffer | undefined {
+    const wanted = this.#videoFor(session, renditionId);
+    if (renditionId !== undefined || !this.#isAdaptive) {
+      return offerOf(this.#measured((rendition) => rendition === wanted));
+    }
+    return offerOf(
+      this.#measured((rendition) => rendition === wanted || (this.#isFit(rendition) && isH264Rung(rendition))),
+    );
+  }
+
+  #measured(isMeant: (rendition: PacketisedRendition) => boolean): MeasuredRendition[] {
+    return [...this.#feeds.values()].filter(({ rendition }) => isMeant(rendition));
   }
 
   /** What it wants, if that is there and its browser can play it; else what everybody gets. */
@@ -211,3 +273,5 @@ export class BroadcastOutput {
     this.#feeds.clear();
   }
 }
+
+const isH264Rung = ({ source }: PacketisedRendition): boolean => isRungId(source.id) && source.track?.codec === 'h264';

@@ -17,6 +17,8 @@ export type MediaSender = {
 export type OutgoingPacket = {
   readonly fields: RtpFields;
   readonly extensionIds: RtpExtensionIds;
+  /** What every packet of this stream takes on the link beside its payload, IP and UDP included. */
+  readonly overheadBytes: number;
   payload: Uint8Array;
 };
 

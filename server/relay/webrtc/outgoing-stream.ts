@@ -1,16 +1,22 @@
 /** One SSRC towards one viewer, with its retransmission SSRC (RFC 4588): numbers, counts, and what may be asked for again. */
 import { randomInt } from 'node:crypto';
+import { seqDistance } from '../../base/wrap.ts';
 import type { RtpExtensionIds, RtpFields } from '../../media/rtp/rtp-header.ts';
+import { rtpHeaderBytes } from '../../media/rtp/rtp-header.ts';
 import type { NtpTime } from '../../media/rtp/ntp.ts';
 import { ntpMiddle32 } from '../../media/rtp/ntp.ts';
 import { buildSenderReport } from '../../media/rtp/rtcp.ts';
+import { SRTP_TAG_MAX_BYTES } from '../../webrtc-transport/srtp.ts';
 import type { OutgoingPacket } from './media-sender.ts';
 import type { RtpClock } from './rtp-clock.ts';
-import type { RingAnswer } from './retransmission-ring.ts';
+import type { SentPayload } from './retransmission-ring.ts';
 
 /** Below 2^15, so that the first packets cannot wrap (RFC 3711 3.3.1). */
 const SEQ_START_MAX = 2 ** 15;
 const REPORT_MEMORY_COUNT = 8;
+const IP_UDP_BYTES = 28;
+/** The original's sequence number before its payload (RFC 4588 4). */
+const RTX_HEAD_BYTES = 2;
 
 export const randomSsrc = (): number => randomInt(1, 2 ** 32 - 1);
 
@@ -63,6 +69,27 @@ export class OutgoingStream {
     this.packet.fields.payloadType = payloadType;
   }
 
+  /** Of the packet that is prepared next. */
+  get nextSeqExt(): number {
+    return this.packet.fields.seqExt + 1;
+  }
+
+  /** The number nearest to the last one given whose low 16 bits are these. */
+  unwrap(seq16: number): number {
+    const lastSeqExt = this.packet.fields.seqExt;
+    return lastSeqExt + seqDistance(lastSeqExt & 0xffff, seq16);
+  }
+
+  /** What a payload of this length takes on the link, as an IP packet. */
+  packetBytes(payloadBytes: number): number {
+    return this.packet.overheadBytes + payloadBytes;
+  }
+
+  /** The same for a packet sent again. */
+  repairBytes(payloadBytes: number): number {
+    return this.packet.overheadBytes + RTX_HEAD_BYTES + payloadBytes;
+  }
+
   /** Makes the next packet of this stream ready to be sent. */
   prepare(payload: Uint8Array, timestampTs32: number, isMarked: boolean): OutgoingPacket {
     const { fields } = this.packet;
@@ -76,17 +103,17 @@ export class OutgoingStream {
   }
 
   /** The same for a packet sent again under the retransmission SSRC; undefined where none was negotiated. */
-  prepareAgain(original: RingAnswer, seq16: number): OutgoingPacket | undefined {
+  prepareAgain(original: SentPayload): OutgoingPacket | undefined {
     const again = this.#rtxPacket;
     const payloadType = this.#rtxPayloadTypes.get(original.payloadType);
     if (again === undefined || payloadType === undefined) {
       return undefined;
     }
     again.fields.payloadType = payloadType;
-    const payload = new Uint8Array(2 + original.payload.byteLength);
-    payload[0] = seq16 >> 8;
-    payload[1] = seq16 & 0xff;
-    payload.set(original.payload, 2);
+    const payload = new Uint8Array(RTX_HEAD_BYTES + original.payload.byteLength);
+    payload[0] = (original.seqExt >> 8) & 0xff;
+    payload[1] = original.seqExt & 0xff;
+    payload.set(original.payload, RTX_HEAD_BYTES);
     again.fields.seqExt += 1;
     again.fields.timestampTs32 = original.timestampTs32;
     again.fields.isMarked = original.isMarked;
@@ -119,6 +146,7 @@ export class OutgoingStream {
 const newPacket = (ssrc: number, payloadType: number, extensionIds: RtpExtensionIds): OutgoingPacket => ({
   fields: newFields(ssrc, payloadType),
   extensionIds,
+  overheadBytes: rtpHeaderBytes(extensionIds) + SRTP_TAG_MAX_BYTES + IP_UDP_BYTES,
   payload: new Uint8Array(0),
 });
 

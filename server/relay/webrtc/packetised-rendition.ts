@@ -23,6 +23,8 @@ export type PacketisedFrame = {
   readonly ptsTicks: number;
   readonly ptsMs: number;
   readonly isKeyframe: boolean;
+  /** When it came here, or into the hub's cache. Monotonic clock. */
+  readonly arrivedAtMs: number;
 };
 
 export class PacketisedRendition {
@@ -59,7 +61,7 @@ export class PacketisedRendition {
     if (isVideoUnit(unit)) {
       this.#seed(unit);
     }
-    const frame = this.#packetise(unit);
+    const frame = this.#packetise(unit, this.#edgeAtMs);
     this.#remember(unit, frame);
     return frame;
   }
@@ -82,7 +84,7 @@ export class PacketisedRendition {
       this.#edgePtsMs = ptsMsOf(last);
       this.#edgeAtMs = last.arrivedAtMs;
     }
-    this.#gop = cached.map((unit) => this.#packetise(unit)).filter((frame) => frame !== undefined);
+    this.#gop = cached.map((unit) => this.#packetise(unit, unit.arrivedAtMs)).filter((frame) => frame !== undefined);
   }
 
   #remember(unit: AccessUnit, frame: PacketisedFrame | undefined): void {
@@ -100,7 +102,7 @@ export class PacketisedRendition {
     }
   }
 
-  #packetise(unit: AccessUnit): PacketisedFrame | undefined {
+  #packetise(unit: AccessUnit, arrivedAtMs: number): PacketisedFrame | undefined {
     const { codec } = unit.track;
     if (codec === 'aac' || codec === 'hevc') {
       return undefined;
@@ -128,6 +130,7 @@ export class PacketisedRendition {
       ptsTicks: unit.ptsTicks,
       ptsMs: ptsMsOf(unit),
       isKeyframe: unit.isKeyframe,
+      arrivedAtMs,
     };
   }
 }

@@ -18,6 +18,11 @@ export class RtpClock {
     this.#offsetTicks = offsetTicks;
   }
 
+  /** The last stamp given, unwrapped and without its random offset. */
+  get lastStampMs(): number {
+    return (((this.#lastTicks ?? this.#offsetTicks) - this.#offsetTicks) * 1000) / this.#clockHz;
+  }
+
   /** The stamp at which media time `mediaMs` is shown, on the wire. For sender reports: it moves nothing. */
   at(mediaMs: number): number {
     return wrap(this.#offsetTicks + msToTicks(mediaMs, this.#clockHz));

@@ -1,32 +1,26 @@
 /**
- * One viewer: what it is sent, what it asks for again, how it learns the time. Between a rendition's shared packets and one
- * peer's transport. It ends once, with a reason, and says one line about itself.
+ * One viewer: who it is, which rendition it gets, how it ends. Between the broadcast's shared packets and the viewer's link. It ends once,
+ * with a reason, and says one line about itself.
  */
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
-import { ProtocolError } from '../../base/errors.ts';
-import { ntpDelayMs, ntpFromWallMs } from '../../media/rtp/ntp.ts';
-import type { ReceptionReport, RtcpItem } from '../../media/rtp/rtcp.ts';
-import { buildDlrr, buildGoodbye, parseRtcp } from '../../media/rtp/rtcp.ts';
-import type { TransportFeedback } from '../../media/rtp/transport-cc.ts';
+import type { CongestionController } from '../../congestion/controller.ts';
+import { StreamJoin } from '../../media/stream-join.ts';
 import type { Log } from '../../observability/log.ts';
 import type { PeerTransport } from '../../webrtc-transport/peer-transport.ts';
 import type { ChosenMedia } from '../../webrtc-transport/sdp-codecs.ts';
 import type { IceCredentials } from '../../webrtc-transport/sdp-offer.ts';
-import type { MediaSender, OutgoingPacket } from './media-sender.ts';
+import type { ControllerFactory } from './controllers.ts';
+import type { MediaSender } from './media-sender.ts';
 import type { WebRtcOutOptions } from './options.ts';
 import type { OutMetrics } from './out-metrics.ts';
-import { OutgoingStream, randomSsrc } from './outgoing-stream.ts';
-import { StreamJoin } from '../../media/stream-join.ts';
 import type { CarriedCodec, PacketisedFrame, PacketisedRendition } from './packetised-rendition.ts';
-import { isNearViewer } from './playout-delay-rule.ts';
-import { RetransmissionBudget, RetransmissionRing } from './retransmission-ring.ts';
-import { RtpClock } from './rtp-clock.ts';
-import { TransportLedger } from './transport-ledger.ts';
-import { VideoQueue } from './video-queue.ts';
-
-/** As `rtp-mapping` of api/contract/socket.ts. */
-export type RtpMapping = { readonly rtpTimestamp: number; readonly mediaMs: number; readonly wallMs: number };
+import type { PlayerTotals } from './player-reports.ts';
+import { PlayerReports } from './player-reports.ts';
+import type { RenditionOffer } from './rendition-offer.ts';
+import type { RtpMapping } from './rtp-mapping.ts';
+import { TracedController } from './traced-controller.ts';
+import { ViewerLink } from './viewer-link.ts';
 
 export type ViewerSessionOptions = {
   readonly name: string;
@@ -39,32 +33,29 @@ export type ViewerSessionOptions = {
   readonly metrics: OutMetrics;
   readonly log: Log;
   readonly settings: WebRtcOutOptions;
+  readonly createController: ControllerFactory;
+  /** λ, from the viewer or its broadcast. */
+  readonly smoothnessRatio: number;
   /** Unix time at which media time was captured (`Timeline.wallMsAt`). */
   readonly wallMsAt: (mediaMs: number) => number;
-  /** Told when the backlog needs ticks. */
-  readonly onCatchingUp: () => void;
+  /** Told when to call `wake` next; `Infinity`: no more. */
+  readonly onWakeWanted: (session: ViewerSession, atMs: number) => void;
   readonly onClosed: (session: ViewerSession, reason: string) => void;
 };
 
-const VIDEO_CLOCK_HZ = 90_000;
-const AUDIO_CLOCK_HZ = 48_000;
-/** RTT until a report tells. */
-const RTT_UNKNOWN_MS = 50;
-const REPLAY_MIN_MS = 500;
-const REPORT_EVERY_MS = 1_000;
-/** The receiver needs two reports before it can map anything. */
-const REPORT_SECOND_AFTER_MS = 200;
-const FORGED_FEEDBACK_MAX_COUNT = 10;
-/** RTCP that does not parse, from a peer that holds the keys. */
-const RTCP_REJECTED_MAX_COUNT = 20;
-/** Smaller moves of the mapping than these are not worth a message. */
-const MAPPING_CATCH_UP_STEP_MS = 50;
-const MAPPING_LIVE_STEP_MS = 2;
+/** A picture, and whose. */
+type Picture = { readonly frame: PacketisedFrame; readonly rendition: PacketisedRendition };
+
+/** To another rendition, while its keyframe is waited for. */
+type Change = { readonly next: PacketisedRendition; readonly join: StreamJoin<Picture> };
 
 const [OLD, NEW] = [1, 2];
+/** A rung's keyframe is as far behind the source's as its encoder; beyond this the change waits for the next one. Half a second at 30 a second. */
+const HELD_MAX_COUNT = 15;
 const PICTURES = {
-  timeOf: ({ ptsTicks }: PacketisedFrame): number => ptsTicks,
-  isKeyframe: ({ isKeyframe }: PacketisedFrame): boolean => isKeyframe,
+  timeOf: ({ frame }: Picture): number => frame.ptsTicks,
+  isKeyframe: ({ frame }: Picture): boolean => frame.isKeyframe,
+  currentHeldMaxCount: HELD_MAX_COUNT,
 };
 
 export class ViewerSession {
@@ -79,47 +70,41 @@ export class ViewerSession {
   remoteIce: IceCredentials;
   readonly #options: ViewerSessionOptions;
   readonly #clock: Clock;
+  readonly #link: ViewerLink;
+  readonly #controller: CongestionController;
+  readonly #reports = new PlayerReports();
   readonly #openedAtMs: number;
-  readonly #video: OutgoingStream | undefined;
-  readonly #audio: OutgoingStream | undefined;
-  readonly #cname = randomBytes(8).toString('hex');
-  readonly #queue = new VideoQueue();
-  readonly #ring: RetransmissionRing;
-  readonly #budget = new RetransmissionBudget();
-  readonly #ledger = new TransportLedger(randomInt(2 ** 15));
-  readonly #mappingListeners = new Set<(mapping: RtpMapping) => void>();
-  readonly #totals = { packets: 0, bytes: 0, refused: 0, nacks: 0, rtx: 0, plis: 0 };
+  #offer: RenditionOffer | undefined;
+  #hasJoined = false;
   #rendition: PacketisedRendition | undefined;
-  /** To another rendition, while its keyframe is waited for. */
-  #change: { readonly next: PacketisedRendition; readonly join: StreamJoin<PacketisedFrame> } | undefined;
+  #change: Change | undefined;
+  #changeCount = 0;
   #lastPtsTicks = Number.NEGATIVE_INFINITY;
-  #mapping: RtpMapping | undefined;
   #firstPictureMs: number | undefined;
-  #lastReplayAtMs = Number.NEGATIVE_INFINITY;
-  #lastReportAtMs = Number.NEGATIVE_INFINITY;
-  #reportCount = 0;
-  #rttMs: number | undefined;
-  #lastLossAtMs = Number.NEGATIVE_INFINITY;
-  #isNear = false;
-  #forgedCount = 0;
-  #rtcpRejectedCount = 0;
-  #playoutDelayMs: number;
   #endReason: string | undefined;
   #pathKind = 'none';
 
   constructor(options: ViewerSessionOptions) {
+    const { peer, video, audio, sender, metrics, wallMsAt, settings, clock } = options;
     this.#options = options;
-    this.#clock = options.clock;
+    this.#clock = clock;
     this.name = options.name;
-    this.peer = options.peer;
+    this.peer = peer;
     this.remoteIce = options.remoteIce;
-    this.mid = options.video?.mid ?? options.audio?.mid ?? '0';
-    this.#openedAtMs = options.clock.nowMs();
-    this.#playoutDelayMs = options.settings.playoutDelayFarMs;
-    this.#ring = new RetransmissionRing(options.settings.retransmitWindowMs);
-    this.#video = options.video === undefined ? undefined : streamFor(options.video, VIDEO_CLOCK_HZ);
-    this.#audio = options.audio === undefined ? undefined : streamFor(options.audio, AUDIO_CLOCK_HZ);
-    options.peer.listen({
+    this.mid = video?.mid ?? audio?.mid ?? '0';
+    this.#openedAtMs = clock.nowMs();
+    const { followSoundMaxMs, retransmitWindowMs } = settings;
+    this.#controller = options.createController({
+      sessionId: this.id,
+      smoothnessRatio: options.smoothnessRatio,
+      hasTransportFeedback: hasTransportFeedback(video),
+      hasPlayoutDelay: (video?.extensionIds.playoutDelay ?? 0) > 0,
+    });
+    this.#link = new ViewerLink({
+      ...{ peer, video, audio, sender, metrics, wallMsAt, followSoundMaxMs, retransmitWindowMs },
+      controller: this.#controller,
+    });
+    peer.listen({
       onConnected: () => this.#onConnected(),
       onRtcp: (compound) => this.#onRtcp(compound),
       onClosed: (reason) => this.#onClosed(reason),
@@ -127,33 +112,19 @@ export class ViewerSession {
   }
 
   get cname(): string {
-    return this.#cname;
+    return this.#link.cname;
   }
 
   get videoSsrc(): { readonly ssrc: number; readonly rtxSsrc: number | undefined } | undefined {
-    return this.#video === undefined ? undefined : { ssrc: this.#video.ssrc, rtxSsrc: this.#video.rtxSsrc };
+    return this.#link.videoSsrc;
   }
 
   get audioSsrc(): number | undefined {
-    return this.#audio?.ssrc;
+    return this.#link.audioSsrc;
   }
 
   get isConnected(): boolean {
     return this.peer.isConnected;
-  }
-
-  get isCatchingUp(): boolean {
-    return this.#queue.state === 'catching-up';
-  }
-
-  /** Without sound pictures have nothing to wait for. */
-  get #followSoundMaxMs(): number {
-    return (this.#audio?.packetCount ?? 0) > 0 ? this.#options.settings.followSoundMaxMs : 0;
-  }
-
-  /** Round trip by the last report that told. */
-  get rttMs(): number | undefined {
-    return this.#rttMs;
   }
 
   get endReason(): string | undefined {
@@ -162,16 +133,12 @@ export class ViewerSession {
 
   /** Called with the mapping now in force, if any, and with each change of it. The returned function ends it. */
   listenMapping(listener: (mapping: RtpMapping) => void): () => void {
-    this.#mappingListeners.add(listener);
-    if (this.#mapping !== undefined) {
-      listener(this.#mapping);
-    }
-    return () => this.#mappingListeners.delete(listener);
+    return this.#link.mapping.listen(listener);
   }
 
   /** Whether the viewer's browser said that it decodes this. */
   takes(codec: CarriedCodec): boolean {
-    return this.#payloadTypeOf(codec) !== undefined;
+    return this.#link.takes(codec);
   }
 
   /** Whether its pictures are sent, or will be. */
@@ -180,344 +147,241 @@ export class ViewerSession {
   }
 
   /**
-   * From now on this rendition. A viewer that plays goes on with the old one until a keyframe that both have, if the old one is still fit
-   * for it; else it begins with what is cached. Undefined: nothing fit is there, the last picture stands.
+   * From now on one of these renditions, which one is the controller's choice at each keyframe. A viewer whose rendition is not among them goes
+   * on with it until a keyframe that both have, if it is still fit for it; else it begins with what is cached. Undefined: nothing fit
+   * is there, the last picture stands.
    */
-  useRendition(
-    next: PacketisedRendition | undefined,
-    options: { isOldUsable: (old: PacketisedRendition) => boolean },
-  ): void {
+  follow(offer: RenditionOffer | undefined, options: { isOldUsable: (old: PacketisedRendition) => boolean }): void {
+    this.#offer = offer;
+    const nowMs = this.#clock.nowMs();
+    if (!this.#hasJoined) {
+      this.#joinIfReady(nowMs);
+      return;
+    }
     const old = this.#rendition;
-    if (next === old || (next !== undefined && next === this.#change?.next)) {
-      this.#change = next === old ? undefined : this.#change;
+    const isOldUsable = old !== undefined && options.isOldUsable(old);
+    if (isOldUsable && offer?.renditions.includes(old) === true) {
+      this.#cancelChangeUnless((next) => offer.renditions.includes(next), nowMs);
       return;
     }
-    if (next !== undefined && old !== undefined && this.#queue.state !== 'idle' && options.isOldUsable(old)) {
-      this.#change = { next, join: new StreamJoin({ ...PICTURES, from: { stream: OLD, time: this.#lastPtsTicks } }) };
-      return;
+    const index = old === undefined || offer === undefined ? 0 : nearestIndex(offer, old);
+    const next = offer?.renditions[index];
+    if (next !== undefined && isOldUsable && this.#link.isPlaying) {
+      this.#changeTo(next, nowMs);
+    } else {
+      this.#beginWith(next, { renditionIndex: index, isFromCache: true }, nowMs);
     }
-    this.#change = undefined;
-    this.#rendition = next;
-    this.#queue.stop();
-    this.#begin();
   }
 
   /** One picture of `rendition`, for all who watch it. */
   onVideo(frame: PacketisedFrame, rendition: PacketisedRendition): void {
-    if (!this.peer.isConnected || this.#video === undefined || !this.isOn(rendition)) {
+    if (!this.peer.isConnected || !this.#link.hasVideo || !this.isOn(rendition)) {
       return;
+    }
+    const nowMs = this.#clock.nowMs();
+    if (frame.isKeyframe && rendition === this.#rendition) {
+      this.#decideGop(frame, nowMs);
     }
     const change = this.#change;
     if (change === undefined) {
-      this.#offer(frame);
-      return;
+      this.#send({ frame, rendition }, nowMs);
+    } else {
+      const pictures = change.join.push(rendition === change.next ? NEW : OLD, { frame, rendition });
+      if (change.join.isCurrent(NEW)) {
+        this.#rendition = change.next;
+        this.#changeCount += 1;
+        this.#change = undefined;
+      }
+      pictures.forEach((picture) => this.#send(picture, nowMs));
     }
-    const frames = change.join.push(rendition === change.next ? NEW : OLD, frame);
-    if (change.join.isCurrent(NEW)) {
-      this.#rendition = change.next;
-      this.#change = undefined;
-    }
-    frames.forEach((each) => this.#offer(each));
-  }
-
-  #offer(frame: PacketisedFrame): void {
-    this.#lastPtsTicks = frame.ptsTicks;
-    const droppedCount = this.#queue.droppedCount;
-    if (this.#queue.offer(frame, this.peer.path?.isCongested ?? true)) {
-      this.#sendPicture(frame, frame.ptsMs);
-    }
-    this.#options.metrics.counts.framesDropped += this.#queue.droppedCount - droppedCount;
+    this.#sleep(nowMs);
   }
 
   onAudio(frame: PacketisedFrame): void {
-    const stream = this.#audio;
-    if (stream !== undefined && this.peer.isConnected && this.peer.path?.isCongested === false) {
-      this.#sendPayloads(stream, frame, stream.clock.stamp(frame.ptsMs));
+    if (this.peer.isConnected) {
+      this.#link.onAudio(frame, this.#clock.nowMs());
     }
   }
 
-  /** Sends what of the backlog is due. To be called every few milliseconds while `isCatchingUp`. */
-  tick(): void {
-    if (this.#queue.state !== 'catching-up' || this.#rendition === undefined) {
-      return;
-    }
+  /** What its player says of itself. */
+  onPlayerReport(totals: PlayerTotals): void {
     const nowMs = this.#clock.nowMs();
-    if (this.peer.path?.isCongested === true) {
-      return;
+    const report = this.#reports.take(totals, nowMs);
+    if (report !== undefined && this.isConnected) {
+      this.#link.onPlayerReport(report, nowMs);
     }
-    for (const frame of this.#queue.take(nowMs)) {
-      this.#sendPicture(frame, Math.max(frame.ptsMs, this.#rendition.mediaMsAt(nowMs)));
-    }
-    this.reportIfDue();
   }
 
-  /** Sender reports about once a second, from when the mapping is the lasting one. To be called a few times a second. */
+  /** λ from now on: 0 reacts, 1 is smooth. */
+  setSmoothness(smoothnessRatio: number): void {
+    this.#link.setSmoothness(smoothnessRatio);
+  }
+
+  /** As wanted by `onWakeWanted`. */
+  wake(nowMs: number): void {
+    this.#link.wake(nowMs);
+    this.#notePicture(nowMs);
+    this.#sleep(nowMs);
+  }
+
+  /** To be called a few times a second. */
   reportIfDue(): void {
-    const nowMs = this.#clock.nowMs();
-    const everyMs = this.#reportCount < 2 ? REPORT_SECOND_AFTER_MS : REPORT_EVERY_MS;
-    if (!this.peer.isConnected || this.isCatchingUp || nowMs - this.#lastReportAtMs < everyMs) {
-      return;
+    if (this.peer.isConnected) {
+      this.#link.reportIfDue(this.#clock.nowMs(), this.#clock.wallMs());
     }
-    const streams = [this.#video, this.#audio].filter((stream) => stream !== undefined && stream.packetCount > 0);
-    if (streams.length === 0) {
-      return;
-    }
-    this.#lastReportAtMs = nowMs;
-    this.#reportCount += 1;
-    const wallMs = this.#clock.wallMs();
-    const mediaMs = wallMs - this.#options.wallMsAt(0);
-    for (const stream of streams) {
-      const ntp = ntpFromWallMs(wallMs);
-      const timestampTs32 = stream?.clock.at(mediaMs) ?? 0;
-      const report = stream?.report({ ntp, timestampTs32, cname: this.#cname, nowMs });
-      if (report !== undefined) {
-        this.peer.sendRtcp(report);
-      }
-    }
-    this.#choosePlayoutDelay(nowMs);
   }
 
   /** May be called twice. The viewer is told by BYE. */
   close(reason: string): void {
-    const ssrcs = [this.#video, this.#audio].flatMap((stream) => (stream === undefined ? [] : [stream.ssrc]));
-    if (this.peer.isConnected && ssrcs.length > 0) {
-      this.peer.sendRtcp(buildGoodbye(ssrcs));
+    if (this.peer.isConnected) {
+      this.#link.sayGoodbye();
     }
     this.peer.close(reason);
   }
 
   #onConnected(): void {
     this.#pathKind = this.peer.path?.kind ?? 'none';
-    this.#begin();
+    this.#joinIfReady(this.#clock.nowMs());
+  }
+
+  #onRtcp(compound: Buffer): void {
+    const nowMs = this.#clock.nowMs();
+    const reason = this.#link.onRtcp(compound, nowMs);
+    if (reason === undefined) {
+      this.#sleep(nowMs);
+    } else {
+      this.close(reason);
+    }
   }
 
   #onClosed(reason: string): void {
     this.#endReason = reason;
     this.#rendition = undefined;
     this.#change = undefined;
-    this.#queue.stop();
-    this.#mappingListeners.clear();
+    const link = this.#link;
+    link.stop();
+    link.mapping.close();
+    if (this.#controller instanceof TracedController) {
+      this.#controller.close();
+    }
+    this.#options.onWakeWanted(this, Number.POSITIVE_INFINITY);
     this.#options.log.info('webrtc.session.closed', {
       reason,
       durationMs: Math.round(this.#clock.nowMs() - this.#openedAtMs),
       firstPictureMs: this.#firstPictureMs === undefined ? null : Math.round(this.#firstPictureMs),
       path: this.#pathKind,
-      rttMs: this.#rttMs === undefined ? null : Math.round(this.#rttMs),
-      ...this.#totals,
-      framesDropped: this.#queue.droppedCount,
+      rttMs: link.rttMs === undefined ? null : Math.round(link.rttMs),
+      ...link.totals,
+      ...link.counts,
+      framesDropped: link.droppedCount,
+      renditionChanges: this.#changeCount,
     });
     this.#options.onClosed(this, reason);
   }
 
-  /** From the cached GOP, with matched stamps, until live is caught (CONGESTION 3.8). */
-  #begin(): void {
-    const rendition = this.#rendition;
-    if (rendition === undefined || this.#video === undefined || !this.peer.isConnected) {
+  #joinIfReady(nowMs: number): void {
+    const offer = this.#offer;
+    if (this.#hasJoined || offer === undefined || !this.peer.isConnected || !this.#link.hasVideo) {
       return;
     }
-    const nowMs = this.#clock.nowMs();
-    this.#lastReplayAtMs = nowMs;
-    this.#queue.begin(rendition.gop, { bitrateBps: rendition.source.facts.bitrateBps, nowMs });
-    if (this.#queue.state === 'catching-up') {
-      this.#options.onCatchingUp();
-      this.tick();
+    this.#hasJoined = true;
+    const plan = this.#link.join({ ...offer.gop, keyframeAgeMs: nowMs - offer.keyframeAtMs }, nowMs);
+    this.#beginWith(offer.renditions[plan.renditionIndex], plan, nowMs);
+  }
+
+  #beginWith(
+    rendition: PacketisedRendition | undefined,
+    options: { renditionIndex: number; isFromCache: boolean },
+    nowMs: number,
+  ): void {
+    this.#change = undefined;
+    this.#rendition = rendition;
+    if (rendition === undefined) {
+      this.#link.stop();
+    } else {
+      this.#link.begin(rendition, options, nowMs);
+      this.#lastPtsTicks = rendition.gop.at(-1)?.ptsTicks ?? this.#lastPtsTicks;
+      this.#notePicture(nowMs);
+    }
+    this.#sleep(nowMs);
+  }
+
+  /** A keyframe of the rendition in use begins a GOP: which one follows is decided now. */
+  #decideGop(keyframe: PacketisedFrame, nowMs: number): void {
+    const offer = this.#offer;
+    if (offer === undefined) {
+      return;
+    }
+    const wanted = offer.renditions[this.#link.decideGop(offer.gop, nowMs)];
+    // One that is not among them is being left already, for another reason.
+    const isOnOffer = this.#rendition !== undefined && offer.renditions.includes(this.#rendition);
+    if (wanted === undefined || !isOnOffer) {
+      return;
+    }
+    if (wanted === this.#rendition) {
+      this.#cancelChangeUnless(() => false, nowMs);
+    } else {
+      this.#changeTo(wanted, nowMs, keyframe);
     }
   }
 
-  #payloadTypeOf(codec: CarriedCodec): number | undefined {
-    const { video, audio } = this.#options;
-    return codec === 'opus' ? audio?.payloadType : codec === 'av1' ? video?.av1?.payloadType : video?.payloadType;
-  }
-
-  #sendPicture(frame: PacketisedFrame, stampMs: number): void {
-    const stream = this.#video;
-    const payloadType = this.#payloadTypeOf(frame.codec);
-    if (stream === undefined || payloadType === undefined) {
+  /** At the next keyframe that both have; at `keyframe`, of the one in use, when the other one has it already or will in a moment. */
+  #changeTo(next: PacketisedRendition, nowMs: number, keyframe?: PacketisedFrame): void {
+    if (this.#change?.next === next) {
       return;
     }
-    stream.usePayloadType(payloadType);
-    const timestampTs32 = stream.clock.stamp(stampMs);
-    this.#noteMapping(timestampTs32, frame.ptsMs);
-    this.#sendPayloads(stream, frame, timestampTs32);
-    if (this.#firstPictureMs === undefined) {
-      this.#firstPictureMs = this.#clock.nowMs() - this.#openedAtMs;
+    this.#cancelChangeUnless(() => false, nowMs);
+    const join = new StreamJoin<Picture>({ ...PICTURES, from: { stream: OLD, time: this.#lastPtsTicks } });
+    this.#change = { next, join };
+    if (keyframe !== undefined) {
+      const { gop } = next;
+      const isThere = (gop[0]?.ptsTicks ?? Number.NEGATIVE_INFINITY) >= keyframe.ptsTicks;
+      // One picture of the old GOP tells that it is alive, so that its keyframe is waited for.
+      gop.slice(isThere ? 0 : -1).forEach((frame) => join.push(NEW, { frame, rendition: next }));
+    }
+  }
+
+  /** What was held back for the change is sent. */
+  #cancelChangeUnless(isStillWanted: (next: PacketisedRendition) => boolean, nowMs: number): void {
+    const change = this.#change;
+    if (change !== undefined && !isStillWanted(change.next)) {
+      this.#change = undefined;
+      change.join.leave(NEW).forEach((picture) => this.#send(picture, nowMs));
+    }
+  }
+
+  #send({ frame, rendition }: Picture, nowMs: number): void {
+    this.#lastPtsTicks = frame.ptsTicks;
+    const renditionIndex = Math.max(0, this.#offer?.renditions.indexOf(rendition) ?? 0);
+    this.#link.onPicture(frame, { rendition, renditionIndex }, nowMs);
+    this.#notePicture(nowMs);
+  }
+
+  #notePicture(nowMs: number): void {
+    if (this.#firstPictureMs === undefined && this.#link.hasSentPicture) {
+      this.#firstPictureMs = nowMs - this.#openedAtMs;
       this.#options.metrics.observeJoin(this.#firstPictureMs);
     }
   }
 
-  #sendPayloads(stream: OutgoingStream, frame: PacketisedFrame, timestampTs32: number): void {
-    const nowMs = this.#clock.nowMs();
-    const { payloads } = frame;
-    const isVideo = stream === this.#video;
-    for (let index = 0; index < payloads.length; index += 1) {
-      const payload = payloads[index] ?? EMPTY;
-      const isMarked = isVideo && index === payloads.length - 1;
-      const packet = stream.prepare(payload, timestampTs32, isMarked);
-      this.#send(packet, nowMs);
-      if (isVideo) {
-        const { seqExt, payloadType } = packet.fields;
-        this.#ring.add({ seqExt, payload, payloadType, timestampTs32, isMarked }, nowMs);
-      }
+  #sleep(nowMs: number): void {
+    if (this.#endReason === undefined) {
+      this.#options.onWakeWanted(this, this.#link.wakeAtMs(nowMs));
     }
-    this.#budget.earn(frame.payloadBytes);
-  }
-
-  #send(packet: OutgoingPacket, nowMs: number): boolean {
-    const { fields, extensionIds } = packet;
-    if (extensionIds.transportSeq > 0) {
-      fields.transportSeqExt = this.#ledger.next(nowMs);
-    }
-    fields.playoutDelayMs = this.#playoutDelayMs;
-    fields.playoutDelayMaxMs = this.#playoutDelayMs + this.#followSoundMaxMs;
-    const bytes = this.#options.sender.send(this.peer, packet);
-    const { counts } = this.#options.metrics;
-    if (bytes === 0) {
-      counts.sendErrors += 1;
-      this.#totals.refused += 1;
-      return false;
-    }
-    counts.packets += 1;
-    counts.bytes += bytes;
-    this.#totals.packets += 1;
-    this.#totals.bytes += bytes;
-    return true;
-  }
-
-  #noteMapping(rtpTimestamp: number, mediaMs: number): void {
-    const wallMs = this.#options.wallMsAt(mediaMs);
-    const last = this.#mapping;
-    const stepMs = this.isCatchingUp ? MAPPING_CATCH_UP_STEP_MS : MAPPING_LIVE_STEP_MS;
-    if (last !== undefined) {
-      const passedMs = (((rtpTimestamp - last.rtpTimestamp) | 0) * 1000) / VIDEO_CLOCK_HZ;
-      const isKept =
-        Math.abs(last.mediaMs + passedMs - mediaMs) < stepMs && Math.abs(last.wallMs + passedMs - wallMs) < stepMs;
-      // The anchor is renewed well before the 32-bit difference could wrap.
-      if (isKept && passedMs < 3_600_000) {
-        return;
-      }
-    }
-    this.#mapping = { rtpTimestamp, mediaMs, wallMs };
-    for (const listener of this.#mappingListeners) {
-      listener(this.#mapping);
-    }
-  }
-
-  #onRtcp(compound: Buffer): void {
-    let items: RtcpItem[];
-    try {
-      items = parseRtcp(compound);
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) {
-        throw error;
-      }
-      this.#options.metrics.counts.rtcpRejected += 1;
-      this.#rtcpRejectedCount += 1;
-      if (this.#rtcpRejectedCount > RTCP_REJECTED_MAX_COUNT) {
-        this.close('rtcp_invalid');
-      }
-      return;
-    }
-    const nowMs = this.#clock.nowMs();
-    for (const item of items) {
-      this.#onRtcpItem(item, nowMs);
-    }
-  }
-
-  #onRtcpItem(item: RtcpItem, nowMs: number): void {
-    if (item.type === 'nack') {
-      this.#onNack(item.mediaSsrc, item.seqs16, nowMs);
-    } else if (item.type === 'pli' || item.type === 'fir') {
-      this.#onKeyframeWanted(nowMs);
-    } else if (item.type === 'transport-cc') {
-      this.#onFeedback(item.feedback, nowMs);
-    } else if (item.type === 'reception') {
-      this.#onReception(item.report, nowMs);
-    } else if (item.type === 'receiver-reference-time' && this.#video !== undefined) {
-      this.peer.sendRtcp(buildDlrr({ ssrc: this.#video.ssrc, receiverSsrc: item.ssrc, ntp: item.ntp, delayMs: 0 }));
-    }
-  }
-
-  #onNack(mediaSsrc: number, seqs16: readonly number[], nowMs: number): void {
-    const stream = this.#video;
-    const { counts } = this.#options.metrics;
-    counts.nacks += seqs16.length;
-    this.#totals.nacks += seqs16.length;
-    if (stream === undefined || mediaSsrc !== stream.ssrc) {
-      counts.rtxRefused += seqs16.length;
-      return;
-    }
-    for (const seq16 of seqs16) {
-      const isSent = this.#sendAgain(stream, seq16, nowMs);
-      counts[isSent ? 'rtxPackets' : 'rtxRefused'] += 1;
-      this.#totals.rtx += isSent ? 1 : 0;
-    }
-  }
-
-  #sendAgain(stream: OutgoingStream, seq16: number, nowMs: number): boolean {
-    const found = this.#ring.take(seq16, { nowMs, rttMs: this.#rttMs ?? RTT_UNKNOWN_MS });
-    if (found === undefined || !this.#budget.spend(found.payload.byteLength, nowMs)) {
-      return false;
-    }
-    this.#lastLossAtMs = nowMs;
-    const again = stream.prepareAgain(found, seq16);
-    return again !== undefined && this.#send(again, nowMs);
-  }
-
-  /** The publisher cannot be asked for a keyframe: the cached GOP is sent once more, seldom enough that a storm costs nothing. */
-  #onKeyframeWanted(nowMs: number): void {
-    const { counts } = this.#options.metrics;
-    counts.plis += 1;
-    this.#totals.plis += 1;
-    if (this.#queue.state !== 'live' || nowMs - this.#lastReplayAtMs < REPLAY_MIN_MS) {
-      counts.plisRefused += 1;
-      return;
-    }
-    this.#begin();
-  }
-
-  #onFeedback(feedback: TransportFeedback, nowMs: number): void {
-    const verdict = this.#ledger.check(feedback);
-    if (verdict.isPlausible) {
-      this.#lastLossAtMs = verdict.lostCount > 0 ? nowMs : this.#lastLossAtMs;
-      return;
-    }
-    this.#options.metrics.counts.feedbackForged += 1;
-    this.#forgedCount += 1;
-    if (this.#forgedCount >= FORGED_FEEDBACK_MAX_COUNT) {
-      this.close('feedback_forged');
-    }
-  }
-
-  #onReception(report: ReceptionReport, nowMs: number): void {
-    const stream = [this.#video, this.#audio].find((candidate) => candidate?.ssrc === report.ssrc);
-    const sentAtMs = stream?.reportSentAtMs(report.lastSenderReport);
-    if (sentAtMs !== undefined) {
-      this.#rttMs = Math.max(0, nowMs - sentAtMs - ntpDelayMs(report.delaySinceUnits));
-    }
-    if (stream !== undefined && report.lostRatio > 0) {
-      this.#lastLossAtMs = nowMs;
-    }
-    this.#choosePlayoutDelay(nowMs);
-  }
-
-  #choosePlayoutDelay(nowMs: number): void {
-    const { playoutDelayMs, playoutDelayFarMs } = this.#options.settings;
-    const sinceLossMs = nowMs - this.#lastLossAtMs;
-    this.#isNear = isNearViewer({ rttMs: this.#rttMs, sinceLossMs, wasNear: this.#isNear });
-    this.#playoutDelayMs = this.#isNear ? playoutDelayMs : playoutDelayFarMs;
   }
 }
 
-const EMPTY = new Uint8Array(0);
+/** Of the rendition that costs most and no more than `old` did: the one in use is gone. */
+const nearestIndex = ({ renditions }: RenditionOffer, old: PacketisedRendition): number => {
+  const { bitrateBps } = old.source.facts;
+  return Math.max(
+    0,
+    renditions.findLastIndex(({ source }) => source.facts.bitrateBps <= bitrateBps),
+  );
+};
 
-const streamFor = (media: ChosenMedia, clockHz: number): OutgoingStream =>
-  new OutgoingStream({
-    ssrc: randomSsrc(),
-    payloadType: media.payloadType,
-    extensionIds: media.extensionIds,
-    rtx: media.rtxPayloadType === undefined ? undefined : { ssrc: randomSsrc(), payloadType: media.rtxPayloadType },
-    otherRtxPayloadTypes: new Map(
-      media.av1?.rtxPayloadType === undefined ? [] : [[media.av1.payloadType, media.av1.rtxPayloadType]],
-    ),
-    clock: new RtpClock(clockHz, randomInt(2 ** 32)),
-  });
+/** The number on each packet is of use only when it is answered. */
+const hasTransportFeedback = (video: ChosenMedia | undefined): boolean =>
+  video !== undefined &&
+  video.extensionIds.transportSeq > 0 &&
+  video.attributes.some((attribute) => attribute === `rtcp-fb:${video.payloadType} transport-cc`);

@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import { ProtocolError } from '../../base/errors.ts';
 import { parseAvcConfig } from '../../media/h264/avc-config.ts';
 import type { Track } from '../../media/track.ts';
+import { DecisionTraces } from '../../observability/decision-trace.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { AnsweredMedia } from '../../webrtc-transport/sdp-answer.ts';
@@ -14,15 +15,26 @@ import type { WebRtcPort } from '../../webrtc-transport/webrtc-port.ts';
 import type { Broadcast } from '../broadcast.ts';
 import { isAv1RungId, isRungId } from '../broadcast.ts';
 import { BroadcastOutput } from './broadcast-output.ts';
+import type { CongestionOptions } from './congestion-options.ts';
+import type { ControllerFactory } from './controllers.ts';
+import { controllerFactory } from './controllers.ts';
 import type { MediaSender } from './media-sender.ts';
 import { NodeMediaSender } from './media-sender.ts';
 import type { WebRtcOutOptions } from './options.ts';
 import { OutMetrics } from './out-metrics.ts';
 import { SOURCE_VIDEO_ID, isPlayable, selectVideo } from './rendition-selector.ts';
 import { ViewerSession } from './viewer-session.ts';
+import { WakeUps } from './wake-ups.ts';
 
-const TICK_EVERY_MS = 5;
 const HOUSEKEEPING_EVERY_MS = 100;
+
+export type ViewerWishes = {
+  readonly remoteAddress: string;
+  /** A rendition to be shown whenever it is there. */
+  readonly renditionId?: string | undefined;
+  /** λ, rather than the broadcast's. */
+  readonly smoothnessRatio?: number | undefined;
+};
 
 export type OpenedSession = { readonly session: ViewerSession; readonly answerSdp: string };
 
@@ -36,24 +48,35 @@ export class WebRtcOut {
   readonly #sessions = new Map<string, ViewerSession>();
   readonly #sessionsBySecret = new Map<string, ViewerSession>();
   readonly #outputs = new Map<Broadcast, BroadcastOutput>();
+  readonly #congestion: CongestionOptions;
+  readonly #createController: ControllerFactory;
+  /** λ of broadcasts for which it was set. */
+  readonly #smoothness = new WeakMap<Broadcast, number>();
+  readonly #wakeUps: WakeUps<ViewerSession>;
   readonly #housekeepingTimer: NodeJS.Timeout;
-  #tickTimer: NodeJS.Timeout | undefined;
 
   constructor(options: {
     settings: WebRtcOutOptions;
+    congestion: CongestionOptions;
     port: WebRtcPort;
     clock: Clock;
     log: Log;
     metrics: Metrics;
     /** Plain Node when left out. */
     sender?: MediaSender;
+    /** As `congestion` says when left out. */
+    createController?: ControllerFactory;
   }) {
     this.#settings = options.settings;
     this.#port = options.port;
     this.#clock = options.clock;
     this.#log = options.log;
     this.#metrics = new OutMetrics(options.metrics);
+    this.#congestion = options.congestion;
+    const traces = new DecisionTraces(options.congestion.trace, options.log);
+    this.#createController = options.createController ?? controllerFactory({ ...options, traces });
     this.#sender = options.sender ?? new NodeMediaSender();
+    this.#wakeUps = new WakeUps(options.clock, (session, nowMs) => session.wake(nowMs));
     this.#housekeepingTimer = setInterval(() => this.#keepHouse(), HOUSEKEEPING_EVERY_MS);
     this.#housekeepingTimer.unref();
     options.metrics.observedGauge('webrtc_sessions_open', 'WHEP sessions', () => this.#sessions.size);
@@ -93,6 +116,17 @@ export class WebRtcOut {
     }
   }
 
+  /** λ of a broadcast: 0 reacts, 1 is smooth. */
+  smoothnessOf(broadcast: Broadcast): number {
+    return this.#smoothness.get(broadcast) ?? this.#congestion.smoothnessRatio;
+  }
+
+  /** From now on, for those of its viewers who did not say themselves, and those to come. */
+  setSmoothness(broadcast: Broadcast, smoothnessRatio: number): void {
+    this.#smoothness.set(broadcast, smoothnessRatio);
+    this.#outputs.get(broadcast)?.setSmoothness(smoothnessRatio);
+  }
+
   /** What a viewer may ask for by name: the rungs that can be played now, largest first. */
   rungsOf(broadcast: Broadcast): readonly string[] {
     return [...broadcast.renditions.values()].filter((one) => isRungId(one.id) && isPlayable(one)).map(({ id }) => id);
@@ -107,11 +141,9 @@ export class WebRtcOut {
    * Opens a session for this offer. Throws `ProtocolError`: `WHEP_NO_COMMON_CODEC`, `WHEP_OFFER_UNUSABLE`.
    * The caller has checked names, rights and caps.
    */
-  open(
-    broadcast: Broadcast,
-    { offer, remoteAddress, renditionId }: { offer: SdpOffer; remoteAddress: string; renditionId?: string | undefined },
-  ): OpenedSession {
+  open(broadcast: Broadcast, { offer, ...wishes }: { offer: SdpOffer } & ViewerWishes): OpenedSession {
     checkTransport(offer);
+    const { renditionId } = wishes;
     const prefersAv1 = renditionId !== undefined && isAv1RungId(renditionId);
     const wished = { sourceProfileIdc: profileOf(broadcast), prefersAv1 };
     const video = chooseFirst(offer, 'video', (media) => chooseVideo(media, wished));
@@ -123,28 +155,27 @@ export class WebRtcOut {
       );
     }
     checkBundle(offer, [video, audio]);
-    const session = this.#createSession({ broadcast, offer, remoteAddress, renditionId, video, audio });
+    const session = this.#createSession({ broadcast, offer, wishes, video, audio });
     return { session, answerSdp: this.#answer(session, offer, { video, audio }) };
   }
 
   close(reason: string): void {
     clearInterval(this.#housekeepingTimer);
-    clearInterval(this.#tickTimer);
     for (const session of this.#sessions.values()) {
       session.close(reason);
     }
+    this.#wakeUps.close();
     this.#metrics.flush();
   }
 
   #createSession(parts: {
     broadcast: Broadcast;
     offer: SdpOffer;
-    remoteAddress: string;
-    renditionId: string | undefined;
+    wishes: ViewerWishes;
     video: ChosenMedia | undefined;
     audio: ChosenMedia | undefined;
   }): ViewerSession {
-    const { broadcast, offer, video, audio } = parts;
+    const { broadcast, offer, wishes, video, audio } = parts;
     const log = this.#log.child({ broadcast: broadcast.name, broadcastId: broadcast.id });
     const session = new ViewerSession({
       name: broadcast.name,
@@ -157,14 +188,16 @@ export class WebRtcOut {
       metrics: this.#metrics,
       log,
       settings: this.#settings,
+      createController: this.#createController,
+      smoothnessRatio: wishes.smoothnessRatio ?? this.smoothnessOf(broadcast),
       wallMsAt: (mediaMs) => broadcast.timeline.wallMsAt(mediaMs),
-      onCatchingUp: () => this.#startTicking(),
+      onWakeWanted: (sleeper, atMs) => this.#wakeUps.set(sleeper, atMs),
       onClosed: (closed) => this.#forget(closed, broadcast),
     });
     this.#sessions.set(session.id, session);
     this.#sessionsBySecret.set(session.secret, session);
-    log.info('webrtc.session.opened', { remoteAddress: parts.remoteAddress });
-    this.#outputOf(broadcast).add(session, parts.renditionId);
+    log.info('webrtc.session.opened', { remoteAddress: wishes.remoteAddress });
+    this.#outputOf(broadcast).add(session, wishes);
     return session;
   }
 
@@ -203,6 +236,7 @@ export class WebRtcOut {
       broadcast,
       clock: this.#clock,
       metrics: this.#metrics,
+      isAdaptive: this.#congestion.controller !== 'off',
       onEmpty: () => this.#outputs.delete(broadcast),
     });
     this.#outputs.set(broadcast, output);
@@ -213,24 +247,6 @@ export class WebRtcOut {
     this.#sessions.delete(session.id);
     this.#sessionsBySecret.delete(session.secret);
     this.#outputs.get(broadcast)?.remove(session);
-  }
-
-  #startTicking(): void {
-    this.#tickTimer ??= setInterval(() => this.#tick(), TICK_EVERY_MS);
-  }
-
-  #tick(): void {
-    let isNeeded = false;
-    for (const session of this.#sessions.values()) {
-      if (session.isCatchingUp) {
-        session.tick();
-        isNeeded ||= session.isCatchingUp;
-      }
-    }
-    if (!isNeeded) {
-      clearInterval(this.#tickTimer);
-      this.#tickTimer = undefined;
-    }
   }
 
   #keepHouse(): void {

@@ -154,6 +154,10 @@ class WhepEndpoint {
     if (refusalNow !== undefined || broadcast === undefined || request.signal.aborted) {
       return refusalNow ?? absent(name);
     }
+    const smoothnessRatio = smoothnessWish(request.query.get('smooth'));
+    if (Number.isNaN(smoothnessRatio)) {
+      return refuse(400, 'WHEP_SMOOTH_INVALID', 'expected ?smooth= from 0 (react) to 1 (smooth)');
+    }
     const renditionId = request.query.get('rendition') ?? undefined;
     const rungs = this.#options.out.rungsOf(broadcast);
     if (renditionId !== undefined && renditionId !== MAIN_RENDITION && !rungs.includes(renditionId)) {
@@ -166,7 +170,12 @@ class WhepEndpoint {
     }
     try {
       const { remoteAddress } = request;
-      const { session, answerSdp } = this.#options.out.open(broadcast, { offer, remoteAddress, renditionId });
+      const { session, answerSdp } = this.#options.out.open(broadcast, {
+        offer,
+        remoteAddress,
+        renditionId,
+        smoothnessRatio,
+      });
       return this.#created(session, answerSdp);
     } catch (error) {
       return refusalOf(error);
@@ -265,6 +274,14 @@ class WhepEndpoint {
     return this.#addresses.take(request.remoteAddress, this.#options.clock.nowMs());
   }
 }
+
+/** Undefined: nothing was said. NaN: nonsense was. */
+const smoothnessWish = (text: string | null): number | undefined => {
+  if (text === null) {
+    return undefined;
+  }
+  return /^(?:0(?:\.\d{1,6})?|1(?:\.0{1,6})?)$/u.test(text) ? Number(text) : Number.NaN;
+};
 
 const typeOf = (request: HttpRequest): string =>
   (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';

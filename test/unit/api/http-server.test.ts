@@ -51,6 +51,7 @@ test('the OpenAPI document names every route of the API', async () => {
     assert.deepEqual(Object.keys(document.paths).toSorted(), [
       '/api/broadcasts',
       '/api/broadcasts/{name}',
+      '/api/broadcasts/{name}/smoothness',
       '/api/hints/{name}',
       '/api/keys',
       '/api/keys/{name}',
@@ -95,6 +96,23 @@ test('bodies over the cap are refused before an endpoint sees them', async () =>
     const response = await fetch(`${url}/echo/x`, { method: 'POST', body: 'x'.repeat(1_001) });
     assert.equal(response.status, 413);
     assert.equal(requests.length, 0);
+  });
+});
+
+test('the smoothness of a broadcast is read by anybody and set with its key', async () => {
+  await withApiServer(async (fixture) => {
+    const at = (name: string): string => `${fixture.url}/api/broadcasts/${name}/smoothness`;
+    const put = async (name: string, key: string, body: object): Promise<number> => {
+      const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+      return (await fetch(at(name), { method: 'PUT', headers, body: JSON.stringify(body) })).status;
+    };
+    assert.deepEqual(await (await fetch(at('demo'))).json(), { smoothnessRatio: 0.5 });
+    assert.equal(await put('demo', 'wrong', { smoothnessRatio: 0.2 }), 401);
+    assert.equal(await put('demo', 'demo-key', { smoothnessRatio: 1.2 }), 400);
+    assert.equal(await put('nobody', 'admin-key', { smoothnessRatio: 0.2 }), 404);
+    assert.equal(fixture.smoothnessRatio, 0.5);
+    assert.equal(await put('demo', 'demo-key', { smoothnessRatio: 0.2 }), 200);
+    assert.deepEqual(await (await fetch(at('demo'))).json(), { smoothnessRatio: 0.2 });
   });
 });
 
@@ -156,7 +174,16 @@ test('a socket with its session’s secret carries what concerns that viewer; ot
     await bound.next();
     fixture.toViewer({ type: 'rtp-mapping', rtpTimestamp: 1, mediaMs: 2, wallMs: 3 });
     assert.equal((await bound.next()).type, 'rtp-mapping');
-    const report = { transport: 'whep', latencyMs: 80, stallCount: 0, stallMs: 0, framesDecoded: 60, framesDropped: 0 };
+    const report = {
+      transport: 'whep',
+      latencyMs: 80,
+      stallCount: 0,
+      stallMs: 0,
+      framesDecoded: 60,
+      framesDropped: 0,
+      bufferDelayMs: null,
+      receivedBps: 1e6,
+    };
     const unbound = await openSocket(`${fixture.url}/ws/demo?session=guess`);
     unbound.socket.send(JSON.stringify({ type: 'report', report }));
     unbound.socket.send(JSON.stringify({ type: 'ping', id: 1 }));

@@ -12,6 +12,7 @@ import { DEFAULT_SOCKET_OPTIONS } from '../../../server/api/routes/socket.ts';
 import { DEFAULT_RTMP_OPTIONS } from '../../../server/ingest/rtmp/options.ts';
 import { HLS_DEFAULTS } from '../../../server/relay/hls/http-handler.ts';
 import { RECORDER_DEFAULTS } from '../../../server/replay/options.ts';
+import { CONGESTION_DEFAULTS } from '../../../server/relay/webrtc/congestion-options.ts';
 import { WEBRTC_OUT_DEFAULTS } from '../../../server/relay/webrtc/options.ts';
 import { WEBRTC_PORT_DEFAULTS } from '../../../server/webrtc-transport/webrtc-port.ts';
 import { ESSENTIALS_DEFAULTS } from '../../../transcode/essentials.ts';
@@ -37,6 +38,7 @@ test('default.yaml says what the parts default to', () => {
   assert.deepEqual(config.sockets, DEFAULT_SOCKET_OPTIONS);
   assert.deepEqual(config.rtmp, DEFAULT_RTMP_OPTIONS);
   assert.deepEqual(config.webrtc, { ...WEBRTC_PORT_DEFAULTS, ...WEBRTC_OUT_DEFAULTS });
+  assert.deepEqual(config.congestion, CONGESTION_DEFAULTS);
   assert.deepEqual(config.hls, hls);
   assert.deepEqual(config.transcode, ESSENTIALS_DEFAULTS);
   assert.deepEqual(config.ladder, LADDER_DEFAULTS);

@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { buildTransportCc, parseRtcp } from '../../../server/media/rtp/rtcp.ts';
-import { buildTransportFeedback, type TransportFeedback } from '../../../server/media/rtp/transport-cc.ts';
+import {
+  buildTransportFeedback,
+  parseTransportFeedback,
+  type TransportFeedback,
+} from '../../../server/media/rtp/transport-cc.ts';
 import { TransportFeedbackRecorder } from '../../latency/load/transport-feedback.ts';
 
 /** Over the wire and back. */
@@ -11,7 +15,7 @@ const told = (recorder: TransportFeedbackRecorder): TransportFeedback => {
   assert.ok(feedback !== undefined);
   const [item] = parseRtcp(buildTransportCc(1, 2, buildTransportFeedback(feedback)));
   assert.ok(item?.type === 'transport-cc');
-  return item.feedback;
+  return parseTransportFeedback(item.body);
 };
 
 test('the server reads which packets came, and when', () => {

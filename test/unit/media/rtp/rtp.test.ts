@@ -22,7 +22,11 @@ import {
 } from '../../../../server/media/rtp/rtcp.ts';
 import type { RtpFields } from '../../../../server/media/rtp/rtp-header.ts';
 import { parseRtpPacket, rtpHeaderBytes, writeRtpHeader } from '../../../../server/media/rtp/rtp-header.ts';
-import { buildTransportFeedback } from '../../../../server/media/rtp/transport-cc.ts';
+import {
+  TransportReport,
+  buildTransportFeedback,
+  parseTransportFeedback,
+} from '../../../../server/media/rtp/transport-cc.ts';
 import type { VideoTrack } from '../../../../server/media/track.ts';
 
 const SPS = Uint8Array.of(0x67, 0x64, 0, 0x1f, 9);
@@ -181,7 +185,10 @@ test('each RTCP packet we build reads back', () => {
     buildDlrr({ ssrc: 1, receiverSsrc: 2, ntp, delayMs: 500 }),
     buildGoodbye([1]),
   ]);
-  assert.deepEqual(parseRtcp(compound), [
+  const items = parseRtcp(compound).map((item) =>
+    item.type === 'transport-cc' ? { type: item.type, feedback: parseTransportFeedback(item.body) } : item,
+  );
+  assert.deepEqual(items, [
     { type: 'sender-report', ssrc: 1, ntp, timestampTs32: 99 },
     { type: 'reception', report },
     { type: 'nack', mediaSsrc: 1, seqs16: [65_535, 0] },
@@ -203,12 +210,20 @@ test('transport-cc run lengths and one-bit vectors are read', () => {
   const body = Uint8Array.of(0, 10, 0, 5, 0, 0, 1, 0, 0x20, 0x02, 0xa8, 0x00, 1, 2, 3, 4);
   const [item] = parseRtcp(buildTransportCc(1, 2, body));
   assert.ok(item?.type === 'transport-cc');
-  assert.deepEqual(item.feedback.arrivedMs, [64.25, 64.75, 65.5, undefined, 66.5]);
+  assert.deepEqual(parseTransportFeedback(item.body).arrivedMs, [64.25, 64.75, 65.5, undefined, 66.5]);
 });
 
 test('transport-cc that claims more statuses than any datagram holds is refused', () => {
-  assert.throws(
-    () => parseRtcp(buildTransportCc(1, 2, Uint8Array.of(0, 0, 0xff, 0xff, 0, 0, 0, 0, 0x3f, 0xff))),
-    ProtocolError,
-  );
+  assert.throws(() => parseTransportFeedback(Uint8Array.of(0, 0, 0xff, 0xff, 0, 0, 0, 0, 0x3f, 0xff)), ProtocolError);
+});
+
+test('a transport-cc report is read in place of a longer one before it', () => {
+  const report = new TransportReport();
+  const read = (arrivedMs: (number | undefined)[]): number[] => {
+    report.read(buildTransportFeedback({ baseSeq16: 7, feedbackCount: 0, arrivedMs }));
+    return [...report.arrivedMs.subarray(0, report.count)];
+  };
+  read([64, 65, 66, 67, 68, 69, 70, 71, 72]);
+  assert.deepEqual(read([undefined, 128.25, 64.25]), [Number.NaN, 128.25, 64.25]);
+  assert.throws(() => report.read(new Uint8Array(7)), ProtocolError);
 });

@@ -1,7 +1,7 @@
 // From what a page writes into `src` to the doors of a broadcast or a replay.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { broadcastAddresses, replayAddresses } from '../../../../player/transport/addresses.ts';
+import { broadcastAddresses, replayAddresses, whepUrl } from '../../../../player/transport/addresses.ts';
 
 const ID = '0123456789abcdef0123456789abcdef';
 const at = { pageUrl: 'https://shop.example/page', serverUrl: 'https://video.example/sluice-player.js' };
@@ -45,4 +45,12 @@ test('what is no replay is left to broadcasts, and what is neither is refused', 
     assert.equal(replayAddresses({ ...at, replayId: null, src, token: null }), null);
   }
   assert.throws(() => broadcastAddresses({ ...at, src: '/replay/short', token: null }), TypeError);
+});
+
+test('a wish between react and smooth goes to WHEP, one the server would refuse does not', () => {
+  const endpoint = 'https://video.example/whep/demo';
+  const ask = (smooth: string | null): string => whepUrl(endpoint, { smooth, rendition: null });
+  assert.equal(ask('0.25'), `${endpoint}?smooth=0.250`);
+  assert.deepEqual([null, '', ' ', '1.5', '-1', 'calm'].map(ask), Array(6).fill(endpoint));
+  assert.equal(whepUrl(endpoint, { smooth: '1', rendition: 'h480' }), `${endpoint}?smooth=1.000&rendition=h480`);
 });

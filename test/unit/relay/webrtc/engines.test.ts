@@ -2,14 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AccessUnitSource, StreamFacts } from '../../../../server/media/stream-source.ts';
+import { FixedController } from '../../../../server/relay/webrtc/fixed-controller.ts';
 import { AddressLimiter, JoinLimiter } from '../../../../server/relay/webrtc/join-limiter.ts';
-import type { PacketisedFrame } from '../../../../server/relay/webrtc/packetised-rendition.ts';
 import { isNearViewer } from '../../../../server/relay/webrtc/playout-delay-rule.ts';
 import { selectVideo } from '../../../../server/relay/webrtc/rendition-selector.ts';
-import { RetransmissionBudget, RetransmissionRing } from '../../../../server/relay/webrtc/retransmission-ring.ts';
+import { RetransmissionLimits } from '../../../../server/relay/webrtc/retransmission-limits.ts';
+import { RetransmissionRing } from '../../../../server/relay/webrtc/retransmission-ring.ts';
 import { RtpClock } from '../../../../server/relay/webrtc/rtp-clock.ts';
-import { TransportLedger } from '../../../../server/relay/webrtc/transport-ledger.ts';
-import { VideoQueue } from '../../../../server/relay/webrtc/video-queue.ts';
 
 const sourceWith = (id: string, codec: 'h264' | 'hevc', facts: Partial<StreamFacts>): AccessUnitSource => ({
   id,
@@ -46,43 +45,6 @@ test('the rendition for WebRTC never has B-frames, and the source is taken when 
   assert.equal(select(manyColours, repaired), 'repaired-video');
 });
 
-const frame = (ptsMs: number, isKeyframe = false, payloadBytes = 10_000): PacketisedFrame => ({
-  codec: 'h264',
-  payloads: [new Uint8Array(payloadBytes)],
-  payloadBytes,
-  ptsTicks: ptsMs * 90,
-  ptsMs,
-  isKeyframe,
-});
-
-test('a backlog leaves paced, keyframe at once, and live pictures queue behind it until it is caught', () => {
-  const queue = new VideoQueue();
-  queue.begin([frame(0, true), frame(33), frame(66)], { bitrateBps: 1_000_000, nowMs: 0 });
-  assert.deepEqual(
-    queue.take(0).map(({ ptsMs }) => ptsMs),
-    [0],
-  );
-  assert.equal(queue.offer(frame(100), false), false);
-  const sent: number[] = [];
-  let nowMs = 0;
-  while (queue.state === 'catching-up' && nowMs < 1_000) {
-    nowMs += 5;
-    sent.push(...queue.take(nowMs).map(({ ptsMs }) => ptsMs));
-  }
-  assert.deepEqual(sent, [33, 66, 100]);
-  assert.ok(nowMs >= 20, 'not all at once');
-  assert.equal(queue.offer(frame(133), false), true);
-});
-
-test('a viewer too slow for its path loses pictures up to the next keyframe, counted', () => {
-  const queue = new VideoQueue();
-  assert.equal(queue.offer(frame(0, true), false), true);
-  assert.equal(queue.offer(frame(33), true), false);
-  assert.equal(queue.offer(frame(66), false), false);
-  assert.equal(queue.offer(frame(100, true), false), true);
-  assert.equal(queue.droppedCount, 2);
-});
-
 test('stamps rise by 45 ticks at least, bent or not, and wrap at 32 bits', () => {
   const clock = new RtpClock(90_000, 2 ** 32 - 90);
   assert.equal(clock.stamp(0), 2 ** 32 - 90);
@@ -92,45 +54,53 @@ test('stamps rise by 45 ticks at least, bent or not, and wrap at 32 bits', () =>
   assert.equal(clock.stamp(10), 810);
 });
 
-test('packets are sent again within their window, not twice within the round trip, at most six times', () => {
+test('what was sent is found by its number for a second, over the wrap of its place', () => {
   const ring = new RetransmissionRing(1_000);
   const payload = Uint8Array.of(1);
   ring.add({ seqExt: 65_537, payload, payloadType: 102, timestampTs32: 9, isMarked: true }, 0);
-  assert.equal(ring.take(2, { nowMs: 1, rttMs: 50 }), undefined, 'never sent');
-  assert.deepEqual(ring.take(1, { nowMs: 1, rttMs: 50 }), {
+  assert.deepEqual(ring.find(65_537, 1_000), {
+    seqExt: 65_537,
     payload,
     payloadType: 102,
     timestampTs32: 9,
     isMarked: true,
   });
-  assert.equal(ring.take(1, { nowMs: 30, rttMs: 50 }), undefined, 'within 0.8 of the round trip');
-  const copies = [100, 200, 300, 400, 500, 600].filter((nowMs) => ring.take(1, { nowMs, rttMs: 50 }) !== undefined);
-  assert.equal(copies.length, 5);
-  ring.add({ seqExt: 65_538, payload, payloadType: 102, timestampTs32: 9, isMarked: true }, 0);
-  assert.equal(ring.take(2, { nowMs: 1_001, rttMs: 50 }), undefined, 'too old');
+  assert.deepEqual(
+    [ring.find(65_537, 1_001), ring.find(65_537 - 1_024, 1), ring.find(-3, 1)],
+    Array(3).fill(undefined),
+  );
 });
 
-test('retransmissions stop at their budget and go on as more is sent', () => {
-  const budget = new RetransmissionBudget();
+test('packets are sent again not twice within the round trip, at most six times, within a budget', () => {
+  const limits = new RetransmissionLimits();
+  const take = (seqExt: number, nowMs: number, bytes = 1_000): boolean =>
+    limits.take(seqExt, { bytes, nowMs, rttMs: 50 });
+  limits.onSent(1, 1_000, 0);
+  assert.deepEqual(
+    [take(2, 1), take(1, 1), take(1, 30)],
+    [false, true, false],
+    'never sent; sent; within 0.8 round trips',
+  );
+  assert.equal([100, 200, 300, 400, 500, 600].filter((nowMs) => take(1, nowMs)).length, 5);
   let spentBytes = 0;
-  while (budget.spend(1_000, 0)) {
-    spentBytes += 1_000;
+  for (let seqExt = 2; seqExt < 200; seqExt += 1) {
+    limits.onSent(seqExt, 0, 600);
+    spentBytes += take(seqExt, 600) ? 1_000 : 0;
   }
-  assert.ok(spentBytes >= 60_000 && spentBytes <= 70_000);
-  budget.earn(4_000);
-  assert.equal(budget.spend(1_000, 0), true);
+  assert.ok(spentBytes >= 60_000 && spentBytes <= 70_000, `${spentBytes}`);
+  limits.onSent(200, 4_000, 600);
+  assert.equal(take(200, 600), true, 'more was sent, so more may be sent again');
 });
 
-test('feedback is believed for packets that were sent, over the wrap, and for no others', () => {
-  const ledger = new TransportLedger(65_530);
-  for (let count = 0; count < 10; count += 1) {
-    ledger.next(count);
+test('without a controller feedback is believed for packets that were sent, and for no others', () => {
+  const controller = new FixedController({ playoutDelayMs: 20, playoutDelayFarMs: 100 });
+  for (let seqExt = 65_530; seqExt < 65_540; seqExt += 1) {
+    controller.onPacketSent({ transportSeqExt: seqExt, bytes: 1_000, kind: 'audio', videoSeqExt: -1 }, 0);
   }
-  const check = (baseSeq16: number, count: number): boolean =>
-    ledger.check({ baseSeq16, feedbackCount: 0, arrivedMs: Array.from({ length: count }, () => 1) }).isPlausible;
-  assert.deepEqual([check(65_530, 10), check(2, 2)], [true, true]);
-  assert.deepEqual([check(65_529, 1), check(65_530, 11), check(4, 1), check(30_000, 1)], [false, false, false, false]);
-  assert.deepEqual([ledger.sentAtMs(65_539), ledger.sentAtMs(65_540)], [9, undefined]);
+  const check = (baseSeqExt: number, count: number): boolean =>
+    controller.onFeedback({ baseSeqExt, count, arrivedMs: Array.from({ length: count }, () => 1) }, 1);
+  assert.deepEqual([check(65_530, 10), check(65_538, 2)], [true, true]);
+  assert.deepEqual([check(65_529, 1), check(65_530, 11), check(65_540, 1)], [false, false, false]);
 });
 
 test('a viewer is near with a short round trip and no loss for a while, and far when nothing is known', () => {

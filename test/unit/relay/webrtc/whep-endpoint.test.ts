@@ -4,6 +4,8 @@ import { after, before, test } from 'node:test';
 import type { HttpAnswer } from '../../../../server/base/http-exchange.ts';
 import type { VideoTrack } from '../../../../server/media/track.ts';
 import { buildAvcConfig } from '../../../../server/media/h264/avc-config.ts';
+import { FixedController } from '../../../../server/relay/webrtc/fixed-controller.ts';
+import { WEBRTC_OUT_DEFAULTS } from '../../../../server/relay/webrtc/options.ts';
 import { offerSdp } from '../../../support/whep-client.ts';
 import type { WebRtcSetup } from '../../../support/webrtc-setup.ts';
 import { openWebRtcSetup } from '../../../support/webrtc-setup.ts';
@@ -257,4 +259,32 @@ test('the profile of the source decides between offered payload types', async ()
   const answer = await high.request('POST', '/whep/demo', { body: offer, headers: SDP });
   assert.match(String(answer.body), /m=video 9 \S+ 120\r\n/u);
   high.close();
+});
+
+test('?smooth= sets one viewer between react and smooth, nonsense gives 400; the broadcast moves only those who did not say', async () => {
+  const ratios: number[] = [];
+  class Noting extends FixedController {
+    override setSmoothness(smoothnessRatio?: number): void {
+      ratios.push(smoothnessRatio ?? Number.NaN);
+    }
+  }
+  const own = await openWebRtcSetup({
+    createController: ({ smoothnessRatio }) => {
+      ratios.push(smoothnessRatio);
+      return new Noting(WEBRTC_OUT_DEFAULTS);
+    },
+  });
+  const ask = async (query: string): Promise<number> =>
+    (await own.request('POST', '/whep/demo', { body: offerSdp(), headers: SDP, query })).status;
+  try {
+    assert.deepEqual([await ask('smooth=2'), await ask('smooth=calm'), await ask('smooth=')], [400, 400, 400]);
+    assert.deepEqual([await ask('smooth=0.25'), await ask('')], [201, 201]);
+    assert.deepEqual(ratios.splice(0), [0.25, 0.5]);
+    own.out.setSmoothness(own.broadcast, 0.9);
+    assert.deepEqual(ratios.splice(0), [0.9]);
+    await ask('');
+    assert.deepEqual(ratios, [0.9], 'those who come later too');
+  } finally {
+    own.close();
+  }
 });

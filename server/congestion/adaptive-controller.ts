@@ -1,0 +1,272 @@
+/** The controller: what was seen goes to its engines, their answers become one decision. Holds no rule of its own beyond the order of asking. */
+import { Allocator, needOf } from './allocator.ts';
+import type {
+  ArrivalReport,
+  CongestionController,
+  ControllerOptions,
+  Decision,
+  GopOffer,
+  JoinOffer,
+  JoinPlan,
+  PlayerReport,
+  ReceptionNews,
+  SentPacket,
+  SentPicture,
+} from './controller.ts';
+import { Estimator } from './estimator.ts';
+import { Headroom } from './headroom.ts';
+import { planJoin, JOIN_PACE_RATIO } from './join.ts';
+import { LinkObserver } from './link-observer.ts';
+import type { Mechanisms, Parameters, Tuning } from './parameters.ts';
+import { ALL_MECHANISMS, clampSmoothness, parametersWith, tuneFor } from './parameters.ts';
+import { Playout } from './playout.ts';
+import { ReceiverTwin } from './receiver-twin/receiver-twin.ts';
+import { RepairPolicy } from './repair-policy.ts';
+import { ReportEstimator } from './report-estimator.ts';
+import { ReportGuard } from './report-guard.ts';
+
+const TICK_MS = 25;
+/** Until a first answer the prior's rate is doubled to send the cached GOP. */
+const JOIN_MAX_MS = 2_000;
+/** While a queue stands, no faster than the link. */
+const CONGESTED_PACE_RATIO = 1;
+/** After that long without a word no pictures go. */
+const SILENCE_MS = 1_500;
+/** Nothing needs to leave faster than the highest rendition with this margin. */
+const PACE_TOP_RATIO = 6;
+/** A keyframe of the lowest rendition never crawls: it is how a collapsed estimate recovers. */
+const KEYFRAME_PACE_RATIO = 1.5;
+const BURST_PLAIN_MS = 5;
+const REPAIR_SMOOTHING = 0.1;
+
+type MutableDecision = { -readonly [Key in keyof Decision]: Decision[Key] };
+
+export class AdaptiveController implements CongestionController {
+  readonly #base: Parameters;
+  /** `#base` moved by λ; the engines hold it too. */
+  readonly #parameters: Tuning;
+  readonly #mechanisms: Mechanisms;
+  readonly #options: ControllerOptions;
+  readonly #observer: LinkObserver;
+  readonly #estimator: Estimator;
+  /** Where there is no transport-cc. */
+  readonly #reported: ReportEstimator | undefined;
+  readonly #guard: ReportGuard;
+  readonly #allocator: Allocator;
+  readonly #headroom: Headroom;
+  readonly #repairs: RepairPolicy;
+  readonly #twin = new ReceiverTwin();
+  readonly #playout: Playout;
+  readonly #decision: MutableDecision;
+  #joinedAtMs = Number.NaN;
+  #gop: GopOffer | undefined;
+  #gopAtMs = Number.NaN;
+  #isGopCut = false;
+  #backlogMs = 0;
+  /** Between `onGop` and the first packet of its keyframe. */
+  #isKeyframeDue = false;
+  #keyframeFirstSeq = -1;
+  #keyframeLastSeq = -1;
+  #lastVideoSeq = -1;
+  #videoBytes = 0;
+  #repairBytes = 0;
+  #repairRatio = 0;
+
+  constructor(
+    options: ControllerOptions,
+    parameters: Partial<Parameters> = {},
+    mechanisms: Mechanisms = ALL_MECHANISMS,
+  ) {
+    const smoothnessRatio = clampSmoothness(options.smoothnessRatio);
+    this.#options = options;
+    this.#base = parametersWith(parameters);
+    this.#parameters = { ...this.#base };
+    tuneFor(this.#parameters, this.#base, smoothnessRatio);
+    this.#mechanisms = mechanisms;
+    this.#observer = new LinkObserver(this.#parameters);
+    this.#estimator = new Estimator(this.#observer, {
+      startBps: options.prior.rateBps,
+      parameters: this.#parameters,
+      mechanisms,
+    });
+    this.#reported = options.hasTransportFeedback ? undefined : new ReportEstimator(options.prior.rateBps);
+    this.#guard = new ReportGuard(options.hasTransportFeedback);
+    this.#allocator = new Allocator(this.#parameters);
+    this.#headroom = new Headroom(this.#parameters.burstMaxMs);
+    this.#repairs = new RepairPolicy(this.#parameters, mechanisms.hasRepairBudget);
+    this.#playout = new Playout({
+      parameters: this.#parameters,
+      isConformal: mechanisms.hasConformal,
+      priorMs: options.prior.playoutDelayMs,
+      smoothnessRatio,
+    });
+    this.#decision = {
+      renditionIndex: 0,
+      isGopCut: false,
+      isBacklogDropped: false,
+      paceBps: JOIN_PACE_RATIO * options.prior.rateBps,
+      burstBytes: 5_000,
+      playoutDelayMs: undefined,
+      probe: undefined,
+      estimateBps: options.prior.rateBps,
+      queueDelayMs: 0,
+      rttMs: 0,
+      nextAtMs: 0,
+    };
+  }
+
+  join(offer: JoinOffer, nowMs: number): JoinPlan {
+    this.#joinedAtMs = nowMs;
+    this.#gop = offer;
+    this.#gopAtMs = nowMs - offer.keyframeAgeMs;
+    const plan = planJoin(offer, this.#options.prior.rateBps, this.#mechanisms.hasCachedJoin);
+    this.#allocator.begin(offer, this.#options.prior.rateBps);
+    this.#decision.renditionIndex = plan.renditionIndex;
+    return plan;
+  }
+
+  onGop(offer: GopOffer, nowMs: number): void {
+    this.#gop = offer;
+    this.#gopAtMs = nowMs;
+    this.#isGopCut = false;
+    this.#isKeyframeDue = true;
+    this.#decision.isBacklogDropped = this.#mechanisms.hasTailCut && this.#backlogMs > this.#parameters.dropBacklogMs;
+    this.#estimator.onGop(needOf(offer.renditions[0], 0));
+    const needMs = this.#twin.takeWorstNeedMs();
+    if (!Number.isNaN(needMs)) {
+      this.#playout.onBlock(needMs);
+    }
+    this.#repairRatio += REPAIR_SMOOTHING * (this.#repairBytes / Math.max(1, this.#videoBytes) - this.#repairRatio);
+    this.#videoBytes = 0;
+    this.#repairBytes = 0;
+    this.#decision.renditionIndex = this.#allocator.onGop(
+      offer,
+      {
+        estimateBps: this.#isSilent(nowMs) ? 0 : (this.#reported?.estimateBps ?? this.#estimator.lowBps),
+        queueMs: this.#observer.queuePeakMs,
+        backlogMs: this.#backlogMs,
+        repairRatio: this.#repairRatio,
+      },
+      nowMs,
+    );
+  }
+
+  onPicture(picture: SentPicture, _nowMs: number): void {
+    this.#twin.onPicture(picture, this.#decision.playoutDelayMs ?? 0);
+    if (picture.isKeyframe) {
+      this.#isKeyframeDue = false;
+      this.#keyframeFirstSeq = picture.firstSeqExt;
+      this.#keyframeLastSeq = picture.firstSeqExt + picture.packetCount - 1;
+    }
+  }
+
+  onPacketSent(packet: SentPacket, nowMs: number): void {
+    this.#observer.onSent(packet, nowMs);
+    if (packet.kind === 'video') {
+      this.#lastVideoSeq = packet.videoSeqExt;
+      this.#videoBytes += packet.bytes;
+    } else if (packet.kind === 'rtx') {
+      this.#repairBytes += packet.bytes;
+    }
+  }
+
+  onFeedback(report: ArrivalReport, nowMs: number): boolean {
+    if (!this.#observer.onFeedback(report, this.#twin, nowMs)) {
+      return false;
+    }
+    this.#headroom.observe(this.#observer.queueMs, this.#observer.lostCount, nowMs);
+    this.#estimator.onFeedback(nowMs);
+    return true;
+  }
+
+  onReception(news: ReceptionNews, nowMs: number): void {
+    if (news.rttMs !== undefined) {
+      this.#observer.onReportedRtt(news.rttMs, nowMs);
+    }
+    this.#reported?.onReception(news.lostRatio, news.rttMs, nowMs);
+  }
+
+  onPlayerReport(report: PlayerReport, _nowMs: number): void {
+    this.#reported?.onReceived(report.receivedBps);
+    this.#guard.onReport(report, this.#twin.freezeMs, this.#playout.delayMs);
+  }
+
+  onNack(videoSeqExt: number, packetBytes: number, nowMs: number): number {
+    const rttMs = this.#observer.leastRttMs;
+    const delayMs = this.#playout.delayMs;
+    const nextKeyframeMs = this.#gopAtMs + (this.#gop?.gopMs ?? 1_000) + delayMs - nowMs;
+    const question = {
+      videoSeqExt,
+      bytes: packetBytes,
+      isKeyframe: videoSeqExt >= this.#keyframeFirstSeq && videoSeqExt <= this.#keyframeLastSeq,
+      isWanted: this.#reported !== undefined || this.#twin.isWanted(videoSeqExt),
+      // A NACK comes half a round trip after the gap was seen, about when the picture was to be complete.
+      slackMs: delayMs - rttMs / 2,
+      nextKeyframeMs,
+      oneWayMs: rttMs / 2 + this.#observer.queueMs,
+      playoutDelayMs: delayMs,
+    };
+    return this.#repairs.copies(question, { rttMs, estimateBps: this.#estimateBps }, nowMs);
+  }
+
+  setSmoothness(smoothnessRatio: number): void {
+    const clamped = clampSmoothness(smoothnessRatio);
+    tuneFor(this.#parameters, this.#base, clamped);
+    this.#playout.setSmoothness(clamped);
+  }
+
+  decide(nowMs: number, backlogBytes: number): Decision {
+    this.#estimator.onTick(nowMs);
+    const decision = this.#decision;
+    const estimateBps = this.#estimateBps;
+    decision.estimateBps = estimateBps;
+    decision.queueDelayMs = this.#observer.queueMs;
+    decision.rttMs = this.#observer.rttMs;
+    this.#backlogMs = (backlogBytes * 8_000) / estimateBps;
+    decision.isGopCut = this.#isGopCut ||= this.#shouldCut(nowMs);
+    decision.paceBps = this.#paceBps(nowMs);
+    const burstMs = this.#mechanisms.hasBurstPacing ? this.#headroom.burstMs : BURST_PLAIN_MS;
+    decision.burstBytes = (estimateBps * burstMs) / 8_000;
+    this.#playout.tick(this.#guard.floorMs, nowMs);
+    decision.playoutDelayMs =
+      this.#options.hasPlayoutDelay && this.#mechanisms.hasPlayout ? this.#playout.delayMs : undefined;
+    decision.nextAtMs = nowMs + TICK_MS;
+    return decision;
+  }
+
+  get #estimateBps(): number {
+    return this.#reported?.estimateBps ?? this.#estimator.estimateBps;
+  }
+
+  #paceBps(nowMs: number): number {
+    const estimateBps = this.#estimateBps;
+    if (Number.isNaN(this.#observer.feedbackAtMs) && nowMs - this.#joinedAtMs < JOIN_MAX_MS) {
+      return JOIN_PACE_RATIO * this.#options.prior.rateBps;
+    }
+    const isCongested = this.#observer.queuePeakMs > this.#parameters.queueDrainMs;
+    const ratio = isCongested ? CONGESTED_PACE_RATIO : this.#parameters.paceRatio;
+    const topBps = PACE_TOP_RATIO * needOf(this.#gop?.renditions.at(-1), 0);
+    const keyframeBps = this.#isKeyframeLeaving ? KEYFRAME_PACE_RATIO * needOf(this.#gop?.renditions[0], 0) : 0;
+    return Math.max(CONGESTED_PACE_RATIO * estimateBps, Math.min(ratio * estimateBps, topBps), keyframeBps);
+  }
+
+  #isSilent(nowMs: number): boolean {
+    return this.#observer.silenceMs(nowMs) > SILENCE_MS;
+  }
+
+  get #isKeyframeLeaving(): boolean {
+    return this.#isKeyframeDue || this.#lastVideoSeq < this.#keyframeLastSeq;
+  }
+
+  /**
+   * The tail of a GOP that would come too late to be seen. Into a silence nothing goes, keyframes included: what queues there comes late and bends
+   * Chrome's clock fit, while sound is enough to learn that the path is back.
+   */
+  #shouldCut(nowMs: number): boolean {
+    if (!this.#mechanisms.hasTailCut) {
+      return false;
+    }
+    const isTooLong = !this.#isKeyframeLeaving && this.#backlogMs > this.#parameters.cutBacklogMs;
+    return isTooLong || this.#isSilent(nowMs);
+  }
+}

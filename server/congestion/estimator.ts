@@ -1,0 +1,201 @@
+/**
+ * What the link carries. GCC's slope and losses, and three things it does not have: trains of packets that measure capacity directly, the
+ * height of the queue (its slope forgets a queue that stands), and doubt about over-use while there was little to send.
+ */
+import { Aimd } from './gcc/aimd.ts';
+import type { LinkObserver } from './link-observer.ts';
+import type { Mechanisms, Parameters } from './parameters.ts';
+import type { TrainSample } from './train-sampler.ts';
+
+const MIN_BPS = 100_000;
+const MAX_BPS = 100_000_000;
+const INCREASE_PER_S = 1.08;
+const SILENCE_MIN_MS = 500;
+const SILENCE_FACTOR = 0.8;
+const SILENCE_STEP_MIN_MS = 200;
+/** Less than this part of what the lowest rendition needs is no use to anybody. */
+const FLOOR_KEPT_RATIO = 0.5;
+/** A measured capacity is believed for so long. */
+const CAPACITY_FRESH_MS = 2_000;
+/** On over-use a measured capacity is kept to this part; a mere rate of arrival to `backoffRatio`. */
+const CAPACITY_KEPT_RATIO = 0.95;
+/** Over-use needs a queue: below this it was a keyframe's shadow. */
+const OVERUSE_QUEUE_MIN_MS = 8;
+const DRAIN_AFTER_MS = 1_000;
+const DRAIN_RATIO = 0.9;
+const DRAINED_MS = 10;
+const LOW_SAMPLE_COUNT = 10;
+const LOW_QUANTILE = 0.2;
+
+export class Estimator {
+  readonly observer: LinkObserver;
+  readonly #parameters: Parameters;
+  readonly #mechanisms: Mechanisms;
+  readonly #aimd: Aimd;
+  #estimateBps: number;
+  #capacityBps = Number.NaN;
+  #capacityAtMs = Number.NEGATIVE_INFINITY;
+  #highSinceMs = Number.NaN;
+  #isDraining = false;
+  #silenceCutAtMs = Number.NEGATIVE_INFINITY;
+  #isSaturated = false;
+  #floorBps = MIN_BPS;
+  #feedbackAtMs = Number.NaN;
+  readonly #recentBps: number[] = [];
+  #recentCount = 0;
+
+  constructor(observer: LinkObserver, options: { startBps: number; parameters: Parameters; mechanisms: Mechanisms }) {
+    this.observer = observer;
+    this.#parameters = options.parameters;
+    this.#mechanisms = options.mechanisms;
+    this.#estimateBps = options.startBps;
+    this.#aimd = new Aimd({
+      startBps: options.startBps,
+      minBps: MIN_BPS,
+      maxBps: MAX_BPS,
+      backoffRatio: options.parameters.backoffRatio,
+      increasePerS: INCREASE_PER_S,
+    });
+  }
+
+  get estimateBps(): number {
+    return this.#estimateBps;
+  }
+
+  /** A queue that has stood for a second is being let run empty. */
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  /** Whether the last train filled the link: the estimate is then a measurement, not a lower bound. */
+  get isSaturated(): boolean {
+    return this.#isSaturated;
+  }
+
+  /** The 20 % quantile of the estimates at the last keyframes that filled the link. */
+  get lowBps(): number {
+    const count = Math.min(this.#recentCount, LOW_SAMPLE_COUNT);
+    if (count < 3) {
+      return this.#estimateBps;
+    }
+    const sorted = this.#recentBps.toSorted((a, b) => a - b);
+    return Math.min(this.#estimateBps, sorted[Math.floor(LOW_QUANTILE * count)] ?? this.#estimateBps);
+  }
+
+  /** `floorBps`: what the lowest rendition needs. */
+  onGop(floorBps: number): void {
+    this.#floorBps = floorBps;
+    // A lower bound says nothing about how low the link can go.
+    if (this.#isSaturated) {
+      this.#recentBps[this.#recentCount % LOW_SAMPLE_COUNT] = this.#estimateBps;
+      this.#recentCount += 1;
+    }
+  }
+
+  /** After the observer has read a feedback. */
+  onFeedback(nowMs: number): void {
+    const { observer } = this;
+    const train = observer.trains.take();
+    if (train !== undefined && this.#mechanisms.hasTrains) {
+      this.#onTrain(train, nowMs);
+    }
+    const ackedBps = observer.acked.bps;
+    if (this.#isOverused()) {
+      if (this.#aimd.mayReduce(ackedBps, observer.rttMs, nowMs)) {
+        this.#backOff(ackedBps, nowMs);
+      }
+    } else {
+      const state = observer.detector.state === 'over' ? 'normal' : observer.detector.state;
+      this.#aimd.update(state, ackedBps, observer.rttMs, nowMs);
+    }
+    this.#watchQueue(ackedBps, nowMs);
+    this.#returnToFloor(nowMs);
+    if (observer.isLossObserved) {
+      observer.loss.update(this.#aimd.estimateBps, ackedBps, nowMs);
+    }
+    this.#settle();
+  }
+
+  onTick(nowMs: number): void {
+    const silenceMs = Math.max(SILENCE_MIN_MS, 3 * this.observer.rttMs);
+    if (this.observer.silenceMs(nowMs) > silenceMs && nowMs - this.#silenceCutAtMs > this.#silenceStepMs) {
+      this.#silenceCutAtMs = nowMs;
+      const cutBps = SILENCE_FACTOR * this.#aimd.estimateBps;
+      this.#aimd.setEstimate(
+        Math.max(cutBps, Math.min(this.#aimd.estimateBps, FLOOR_KEPT_RATIO * this.#floorBps)),
+        nowMs,
+      );
+      this.#settle();
+    }
+  }
+
+  #onTrain(train: TrainSample, nowMs: number): void {
+    this.#isSaturated = train.isSaturated;
+    const currentBps = this.#aimd.estimateBps;
+    if (train.isSaturated) {
+      const isFresh = nowMs - this.#capacityAtMs < CAPACITY_FRESH_MS;
+      const { trainGainRatio } = this.#parameters;
+      this.#capacityBps = isFresh ? this.#capacityBps + trainGainRatio * (train.bps - this.#capacityBps) : train.bps;
+      this.#capacityAtMs = nowMs;
+      this.#aimd.setEstimate(currentBps + trainGainRatio * (train.bps - currentBps), nowMs);
+    } else if (train.bps > currentBps) {
+      this.#aimd.setEstimate(train.bps, nowMs);
+    }
+  }
+
+  #isOverused(): boolean {
+    const { detector, queuePeakMs } = this.observer;
+    if (!this.#mechanisms.hasQueueHeight) {
+      return detector.state === 'over';
+    }
+    return (
+      queuePeakMs > this.#parameters.queueEmergencyMs ||
+      (detector.state === 'over' && queuePeakMs > OVERUSE_QUEUE_MIN_MS)
+    );
+  }
+
+  #backOff(ackedBps: number, nowMs: number): void {
+    const isKnown = nowMs - this.#capacityAtMs < CAPACITY_FRESH_MS && this.#mechanisms.hasTrains;
+    const keptBps = isKnown ? (this.#capacityBps * CAPACITY_KEPT_RATIO) / this.#parameters.backoffRatio : 0;
+    const acked = Number.isNaN(ackedBps) ? 0 : ackedBps;
+    this.#aimd.update('over', Math.max(acked, keptBps) || Number.NaN, this.observer.rttMs, nowMs);
+  }
+
+  #watchQueue(ackedBps: number, nowMs: number): void {
+    const { queuePeakMs } = this.observer;
+    if (queuePeakMs <= this.#parameters.queueDrainMs) {
+      this.#highSinceMs = Number.NaN;
+    } else if (Number.isNaN(this.#highSinceMs)) {
+      this.#highSinceMs = nowMs;
+    }
+    if (nowMs - this.#highSinceMs > DRAIN_AFTER_MS && this.#mechanisms.hasQueueHeight) {
+      this.#isDraining = true;
+    }
+    if (queuePeakMs < DRAINED_MS) {
+      this.#isDraining = false;
+    }
+    if (this.#isDraining && DRAIN_RATIO * ackedBps < this.#aimd.estimateBps) {
+      this.#aimd.setEstimate(DRAIN_RATIO * ackedBps, nowMs);
+    }
+  }
+
+  get #silenceStepMs(): number {
+    return Math.max(SILENCE_STEP_MIN_MS, this.observer.rttMs);
+  }
+
+  /** Below the lowest rendition there is nothing to be careful for: with an empty queue it is tried again within a second. */
+  #returnToFloor(nowMs: number): void {
+    const passedMs = Number.isNaN(this.#feedbackAtMs) ? 0 : Math.min(200, nowMs - this.#feedbackAtMs);
+    this.#feedbackAtMs = nowMs;
+    const currentBps = this.#aimd.estimateBps;
+    if (currentBps < this.#floorBps && this.observer.queuePeakMs < DRAINED_MS && this.observer.lostCount === 0) {
+      this.#aimd.setEstimate(Math.min(this.#floorBps, currentBps + (this.#floorBps * passedMs) / 1_000), nowMs);
+    }
+  }
+
+  #settle(): void {
+    // Losses of an outage say little about what comes after it: never below what the lowest rendition needs, or what was measured.
+    const lossBps = Math.max(this.observer.loss.estimateBps, this.#floorBps);
+    this.#estimateBps = Math.max(MIN_BPS, Math.min(this.#aimd.estimateBps, lossBps));
+  }
+}

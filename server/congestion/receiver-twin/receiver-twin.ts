@@ -1,0 +1,183 @@
+/**
+ * A viewer's receiver, run on the server from what transport-cc tells: when each picture was complete, when Chrome will have wanted it, how
+ * much playout delay it would have needed, and which freezes follow (CONGESTION 3.10). It shares clock fit and freeze rule with the simulator's receiver.
+ */
+import type { SentPicture } from '../controller.ts';
+import type { ArrivalSink } from '../link-observer.ts';
+import { ClockFit } from './clock-fit.ts';
+import { FreezeRule } from './freeze-rule.ts';
+
+/** A second and a half at 30 pictures; a multiple of eight, for the columns' alignment. */
+const PICTURE_MAX_COUNT = 48;
+const SEQ_RING = 1_024;
+const DECODE_P95_MS = 10;
+const RENDER_DELAY_MS = 10;
+const LATE_MAX_MS = 5;
+
+export class ReceiverTwin implements ArrivalSink {
+  readonly #fit = new ClockFit();
+  readonly #freezes = new FreezeRule();
+  // Pictures by order of sending, as columns of one buffer.
+  readonly #buffer = new ArrayBuffer(29 * PICTURE_MAX_COUNT + SEQ_RING / 8);
+  readonly #stampMs = new Float64Array(this.#buffer, 0, PICTURE_MAX_COUNT);
+  readonly #completeAtMs = new Float64Array(this.#buffer, 8 * PICTURE_MAX_COUNT, PICTURE_MAX_COUNT);
+  readonly #firstSeq = new Uint32Array(this.#buffer, 16 * PICTURE_MAX_COUNT, PICTURE_MAX_COUNT);
+  readonly #delayMs = new Float32Array(this.#buffer, 20 * PICTURE_MAX_COUNT, PICTURE_MAX_COUNT);
+  readonly #packetCount = new Uint16Array(this.#buffer, 24 * PICTURE_MAX_COUNT, PICTURE_MAX_COUNT);
+  readonly #receivedCount = new Uint16Array(this.#buffer, 26 * PICTURE_MAX_COUNT, PICTURE_MAX_COUNT);
+  /** Bit 0: keyframe; bit 1: completed by a retransmission. */
+  readonly #flags = new Uint8Array(this.#buffer, 28 * PICTURE_MAX_COUNT, PICTURE_MAX_COUNT);
+  readonly #received = new Uint8Array(this.#buffer, 29 * PICTURE_MAX_COUNT, SEQ_RING / 8);
+  #nextIndex = 0;
+  /** The first picture not played yet. */
+  #headIndex = 0;
+  #completeKeyframe = -1;
+  #nextSeq = 0;
+  #playableAtMs = Number.NEGATIVE_INFINITY;
+  #shownAtMs = Number.NEGATIVE_INFINITY;
+  #worstNeedMs = Number.NaN;
+  #lastNeedMs = Number.NaN;
+  #freezeMs = 0;
+  #freezeCount = 0;
+  #skippedCount = 0;
+
+  /** Predicted so far. */
+  get freezeMs(): number {
+    return this.#freezeMs;
+  }
+
+  get freezeCount(): number {
+    return this.#freezeCount;
+  }
+
+  /** Pictures that were left out for a later keyframe. */
+  get skippedCount(): number {
+    return this.#skippedCount;
+  }
+
+  /** Playout delay that the last picture would have needed; NaN before the first. */
+  get lastNeedMs(): number {
+    return this.#lastNeedMs;
+  }
+
+  /** The largest need since it was asked last; NaN: no picture has come. */
+  takeWorstNeedMs(): number {
+    const worst = this.#worstNeedMs;
+    this.#worstNeedMs = Number.NaN;
+    return worst;
+  }
+
+  onPicture(picture: SentPicture, playoutDelayMs: number): void {
+    const at = this.#nextIndex % PICTURE_MAX_COUNT;
+    this.#headIndex = Math.max(this.#headIndex, this.#nextIndex - PICTURE_MAX_COUNT + 1);
+    this.#firstSeq[at] = picture.firstSeqExt;
+    this.#packetCount[at] = picture.packetCount;
+    this.#receivedCount[at] = 0;
+    this.#stampMs[at] = picture.stampMs;
+    this.#completeAtMs[at] = Number.NaN;
+    this.#delayMs[at] = playoutDelayMs;
+    this.#flags[at] = picture.isKeyframe ? 1 : 0;
+    for (let seq = picture.firstSeqExt; seq < picture.firstSeqExt + picture.packetCount; seq += 1) {
+      const place = (seq % SEQ_RING) >> 3;
+      this.#received[place] = (this.#received[place] ?? 0) & ~(1 << (seq & 7));
+    }
+    this.#nextSeq = picture.firstSeqExt + picture.packetCount;
+    this.#nextIndex += 1;
+  }
+
+  onArrival(videoSeqExt: number, arrivedAtMs: number, isCopy: boolean): void {
+    if (videoSeqExt >= this.#nextSeq || videoSeqExt <= this.#nextSeq - SEQ_RING) {
+      return;
+    }
+    const place = (videoSeqExt % SEQ_RING) >> 3;
+    const bit = 1 << (videoSeqExt & 7);
+    const index = this.#indexOf(videoSeqExt);
+    const known = this.#received[place] ?? 0;
+    if ((known & bit) !== 0 || index < 0) {
+      return;
+    }
+    this.#received[place] = known | bit;
+    const at = index % PICTURE_MAX_COUNT;
+    this.#receivedCount[at] = (this.#receivedCount[at] ?? 0) + 1;
+    if (isCopy) {
+      this.#flags[at] = (this.#flags[at] ?? 0) | 2;
+    }
+    if (this.#receivedCount[at] === this.#packetCount[at]) {
+      this.#completeAtMs[at] = arrivedAtMs;
+      this.#onComplete(index, arrivedAtMs);
+    }
+  }
+
+  /** Whether a picture with this packet can still be of use: no later keyframe is complete, and it has not been played. */
+  isWanted(videoSeqExt: number): boolean {
+    const index = this.#indexOf(videoSeqExt);
+    return index >= 0 && index >= this.#headIndex && index > this.#completeKeyframe;
+  }
+
+  /** −1: too old, or never sent. The last pictures are asked for most. */
+  #indexOf(videoSeqExt: number): number {
+    const oldest = Math.max(0, this.#nextIndex - PICTURE_MAX_COUNT);
+    for (let index = this.#nextIndex - 1; index >= oldest; index -= 1) {
+      const at = index % PICTURE_MAX_COUNT;
+      const first = this.#firstSeq[at] ?? 0;
+      if (videoSeqExt >= first) {
+        return videoSeqExt < first + (this.#packetCount[at] ?? 0) ? index : -1;
+      }
+    }
+    return -1;
+  }
+
+  #onComplete(index: number, arrivedAtMs: number): void {
+    if (((this.#flags[index % PICTURE_MAX_COUNT] ?? 0) & 1) === 1) {
+      this.#completeKeyframe = Math.max(this.#completeKeyframe, index);
+    }
+    for (;;) {
+      const head = this.#headIndex;
+      const at = head % PICTURE_MAX_COUNT;
+      if (head >= this.#nextIndex) {
+        return;
+      }
+      const isComplete = this.#receivedCount[at] === this.#packetCount[at];
+      const canSkip = this.#completeKeyframe > head;
+      if (!isComplete && !canSkip) {
+        return;
+      }
+      if (!isComplete) {
+        this.#skippedCount += this.#completeKeyframe - head;
+        this.#headIndex = this.#completeKeyframe;
+        continue;
+      }
+      this.#play(at, arrivedAtMs, canSkip);
+      this.#headIndex = Math.max(this.#headIndex, head + 1);
+    }
+  }
+
+  /** In order: a picture can be decoded when it and all before it are there, back to a keyframe. */
+  #play(at: number, knownAtMs: number, canSkip: boolean): void {
+    const completeMs = this.#completeAtMs[at] ?? knownAtMs;
+    const flags = this.#flags[at] ?? 0;
+    const isKeyframe = (flags & 1) === 1;
+    this.#playableAtMs = isKeyframe ? completeMs : Math.max(this.#playableAtMs, completeMs);
+    if ((flags & 2) === 0) {
+      this.#fit.update(completeMs, this.#stampMs[at] ?? 0);
+    }
+    const localMs = this.#fit.localMs(this.#stampMs[at] ?? 0);
+    if (Number.isNaN(localMs)) {
+      return;
+    }
+    const needMs = this.#playableAtMs - localMs + DECODE_P95_MS + RENDER_DELAY_MS;
+    this.#lastNeedMs = needMs;
+    this.#worstNeedMs = Number.isNaN(this.#worstNeedMs) ? needMs : Math.max(this.#worstNeedMs, needMs);
+    const renderMs = localMs + (this.#delayMs[at] ?? 0);
+    const lateMs = this.#playableAtMs - (renderMs - DECODE_P95_MS - RENDER_DELAY_MS);
+    if (canSkip && lateMs > LATE_MAX_MS) {
+      this.#skippedCount += 1;
+      return;
+    }
+    const shownMs = Math.max(renderMs - RENDER_DELAY_MS, this.#playableAtMs + DECODE_P95_MS / 2, this.#shownAtMs + 1);
+    this.#shownAtMs = shownMs;
+    const frozenMs = this.#freezes.onPicture(shownMs);
+    this.#freezeMs += frozenMs;
+    this.#freezeCount += frozenMs > 0 ? 1 : 0;
+  }
+}

@@ -1,0 +1,30 @@
+/** What can be set about the congestion controllers, and what holds when it is not. */
+import { PRIOR_DEFAULT } from '../../congestion/controller.ts';
+
+export type CongestionOptions = {
+  /** `adaptive`: ours. `gcc`: what libwebrtc does. `off`: pictures leave as they come, whatever the link. */
+  readonly controller: 'adaptive' | 'gcc' | 'off';
+  /** λ: 0 reacts, 1 is smooth; for broadcasts and viewers of whom nothing else was said. */
+  readonly smoothnessRatio: number;
+  /** What a viewer's link is thought to carry before anything is known of it, and how long pictures wait until then. */
+  readonly startRateBps: number;
+  readonly startPlayoutDelayMs: number;
+  readonly trace: DecisionTraceOptions;
+};
+
+export type DecisionTraceOptions = {
+  /** Where each session's calls and decisions are written; empty: nowhere. */
+  readonly folder: string;
+  /** Of one session; what follows is left out. */
+  readonly sessionMaxBytes: number;
+  /** Sessions traced by one run of the server. */
+  readonly sessionMaxCount: number;
+};
+
+export const CONGESTION_DEFAULTS: CongestionOptions = {
+  controller: 'off',
+  smoothnessRatio: 0.5,
+  startRateBps: PRIOR_DEFAULT.rateBps,
+  startPlayoutDelayMs: PRIOR_DEFAULT.playoutDelayMs,
+  trace: { folder: '', sessionMaxBytes: 33_554_432, sessionMaxCount: 100 },
+};

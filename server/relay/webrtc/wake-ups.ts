@@ -1,0 +1,69 @@
+/**
+ * One timer for all who wait: each says when it next wants to be woken. A walk over those who wait costs less than a heap kept in order for
+ * them, since most change their minds with every picture. The only timer of the packet path.
+ */
+import type { Clock } from '../../base/clock.ts';
+
+/** `setTimeout` knows whole milliseconds. */
+const TIMER_STEP_MS = 1;
+
+export class WakeUps<Sleeper> {
+  readonly #clock: Clock;
+  readonly #wake: (sleeper: Sleeper, nowMs: number) => void;
+  readonly #wakeAtMs = new Map<Sleeper, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+
+  constructor(clock: Clock, wake: (sleeper: Sleeper, nowMs: number) => void) {
+    this.#clock = clock;
+    this.#wake = wake;
+  }
+
+  /** Not before then; `Infinity`: not at all. What was said before no longer holds. */
+  set(sleeper: Sleeper, atMs: number): void {
+    if (atMs === Number.POSITIVE_INFINITY) {
+      this.#wakeAtMs.delete(sleeper);
+      return;
+    }
+    this.#wakeAtMs.set(sleeper, atMs);
+    if (atMs < this.#timerAtMs - TIMER_STEP_MS) {
+      this.#arm(atMs);
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#wakeAtMs.clear();
+  }
+
+  #arm(atMs: number): void {
+    clearTimeout(this.#timer);
+    const waitMs = Math.max(TIMER_STEP_MS, Math.ceil(atMs - this.#clock.nowMs()));
+    this.#timerAtMs = this.#clock.nowMs() + waitMs;
+    this.#timer = setTimeout(() => this.#ring(), waitMs);
+  }
+
+  #ring(): void {
+    const nowMs = this.#clock.nowMs();
+    const due: Sleeper[] = [];
+    for (const [sleeper, atMs] of this.#wakeAtMs) {
+      if (atMs <= nowMs + TIMER_STEP_MS) {
+        due.push(sleeper);
+      }
+    }
+    // Armed once, after all have said when they want to be woken again.
+    this.#timerAtMs = Number.NEGATIVE_INFINITY;
+    for (const sleeper of due) {
+      this.#wakeAtMs.delete(sleeper);
+      this.#wake(sleeper, nowMs);
+    }
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    let nextAtMs = Number.POSITIVE_INFINITY;
+    for (const atMs of this.#wakeAtMs.values()) {
+      nextAtMs = Math.min(nextAtMs, atMs);
+    }
+    if (nextAtMs < Number.POSITIVE_INFINITY) {
+      this.#arm(nextAtMs);
+    }
+  }
+}

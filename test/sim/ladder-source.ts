@@ -1,0 +1,84 @@
+/** A ladder of renditions as an encoder makes it: aligned keyframes several times as large as the mean picture, sizes that vary. Drawn by counters. */
+import type { GopOffer, RenditionCost } from '../../server/congestion/controller.ts';
+import { RandomStream } from '../latency/link/random-streams.ts';
+
+export type Rung = { readonly bitrateBps: number; readonly qualityRatio: number };
+
+export type LadderOptions = {
+  /** From the lowest up; rates of IP packets. */
+  readonly rungs: readonly Rung[];
+  readonly frameRateHz: number;
+  readonly gopMs: number;
+  /** Keyframe over mean picture. */
+  readonly keyframeFactor: number;
+};
+
+export const LADDER_DEFAULT: LadderOptions = {
+  rungs: [
+    { bitrateBps: 600_000, qualityRatio: 0.45 },
+    { bitrateBps: 1_200_000, qualityRatio: 0.65 },
+    { bitrateBps: 2_500_000, qualityRatio: 0.85 },
+    { bitrateBps: 4_500_000, qualityRatio: 1 },
+  ],
+  frameRateHz: 30,
+  gopMs: 1_000,
+  keyframeFactor: 5,
+};
+
+/** Spread of the logarithm of sizes: what all rungs share, what each has alone, and that of whole GOPs. Together about 0.22 a picture. */
+const SHARED_SIGMA = 0.15;
+const OWN_SIGMA = 0.1;
+const GOP_SIGMA = 0.13;
+
+export class LadderSource {
+  readonly options: LadderOptions;
+  readonly framesPerGop: number;
+  readonly frameIntervalMs: number;
+  readonly #shared: RandomStream;
+  readonly #own: readonly RandomStream[];
+  readonly #gops: RandomStream;
+
+  constructor(options: LadderOptions, seed: number) {
+    this.options = options;
+    this.frameIntervalMs = 1000 / options.frameRateHz;
+    this.framesPerGop = Math.round(options.gopMs / this.frameIntervalMs);
+    this.#shared = new RandomStream(seed, 'source/shared');
+    this.#gops = new RandomStream(seed, 'source/gop');
+    this.#own = options.rungs.map((_, index) => new RandomStream(seed, `source/rung-${index}`));
+  }
+
+  isKeyframe(frame: number): boolean {
+    return frame % this.framesPerGop === 0;
+  }
+
+  /** Bytes as IP packets. */
+  bytes(frame: number, rungIndex: number): number {
+    const { rungs, keyframeFactor } = this.options;
+    const gopBytes = ((rungs[rungIndex]?.bitrateBps ?? 0) / 8_000) * this.options.gopMs;
+    const unit = gopBytes / (this.framesPerGop - 1 + keyframeFactor * this.#keyframeShare);
+    const base = this.isKeyframe(frame) ? keyframeFactor * this.#keyframeShare * unit : unit;
+    const gop = Math.floor(frame / this.framesPerGop);
+    const logarithm =
+      SHARED_SIGMA * this.#shared.normal(frame) +
+      OWN_SIGMA * (this.#own[rungIndex]?.normal(frame) ?? 0) +
+      GOP_SIGMA * this.#gops.normal(gop);
+    const spread = SHARED_SIGMA ** 2 + OWN_SIGMA ** 2 + GOP_SIGMA ** 2;
+    return Math.max(100, Math.round(base * Math.exp(logarithm - spread / 2)));
+  }
+
+  /** What a controller is told at this keyframe: rates of the last GOPs, this one's keyframe. */
+  offer(keyframe: number): GopOffer {
+    const renditions: RenditionCost[] = this.options.rungs.map(({ bitrateBps, qualityRatio }, index) => ({
+      bitrateBps,
+      qualityRatio,
+      keyframeBytes: this.bytes(keyframe, index),
+    }));
+    return { renditions, gopMs: this.options.gopMs, frameIntervalMs: this.frameIntervalMs };
+  }
+
+  /** A keyframe of `keyframeFactor` means, when the mean includes it: n·f / (n + f) … solved for the unit picture. */
+  get #keyframeShare(): number {
+    const count = this.framesPerGop;
+    return (count - 1) / (count - this.options.keyframeFactor);
+  }
+}
