@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { WorldError, messageOf } from '../server/base/errors.ts';
-import type { QualityModel } from '../transcode/quality-model.ts';
+import type { QualityModel } from '../transcode/narrowband/quality-model.ts';
 import type { Config } from './schema.ts';
 import { CONFIG_SCHEMA, QUALITY_MODEL_SCHEMA } from './schema.ts';
 

@@ -17,8 +17,8 @@ import type { RetentionOptions } from '../server/replay/retention.ts';
 import type { HlsOptions } from '../server/relay/hls/http-handler.ts';
 import type { EssentialsOptions } from '../transcode/essentials.ts';
 import type { LadderOptions } from '../transcode/ladder-plan.ts';
-import type { QualityModel } from '../transcode/quality-model.ts';
-import { isFeatureName } from '../transcode/quality-model.ts';
+import type { QualityModel } from '../transcode/narrowband/quality-model.ts';
+import { isFeatureName } from '../transcode/narrowband/quality-model.ts';
 
 const PORT = z.number().int().min(0).max(65_535);
 const HOST = z.string().min(1).max(255);

@@ -1,13 +1,13 @@
 /** Gives each broadcast its ladders, H.264 and AV1, and puts the rungs into the hub as renditions. */
 import { availableParallelism } from 'node:os';
-import { Av1Ladder } from '../transcode/av1-ladder.ts';
+import { Av1Ladder } from '../transcode/av1/av1-ladder.ts';
 import type { EncoderStatus } from '../transcode/encoder-finder.ts';
 import { EncoderFinder } from '../transcode/encoder-finder.ts';
 import { createEncoderTrial } from '../transcode/encoder-trial.ts';
 import type { EssentialsOptions } from '../transcode/essentials.ts';
 import { SpeedBook } from '../transcode/encoder-speeds.ts';
 import type { LadderOptions } from '../transcode/ladder-plan.ts';
-import type { QualityModel } from '../transcode/quality-model.ts';
+import type { QualityModel } from '../transcode/narrowband/quality-model.ts';
 import type { LadderSetup, LadderStatus } from '../transcode/ladder.ts';
 import { LADDER_RUN_DEFAULTS, Ladder } from '../transcode/ladder.ts';
 import type { Clock } from './base/clock.ts';

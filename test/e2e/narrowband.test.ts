@@ -10,7 +10,7 @@ import { Rendition } from '../../server/relay/rendition.ts';
 import { ESSENTIALS_DEFAULTS } from '../../transcode/essentials.ts';
 import { LADDER_DEFAULTS, SPEEDS_DEFAULT } from '../../transcode/ladder-plan.ts';
 import { LADDER_RUN_DEFAULTS, Ladder } from '../../transcode/ladder.ts';
-import type { QualityModel } from '../../transcode/quality-model.ts';
+import type { QualityModel } from '../../transcode/narrowband/quality-model.ts';
 import { ffmpegMissing, makeElementaryStreams } from '../support/ffmpeg-media.ts';
 import { feedLive } from '../support/live-feed.ts';
 import { within } from '../support/wait.ts';

@@ -1,6 +1,6 @@
 /** From what was measured to the model that the server reads: weighted ridge regression, judged by clips that it has not seen. Pure. */
-import type { FeatureName, ProbedPoint, QualityModel } from '../../transcode/quality-model.ts';
-import { FEATURES, crfFor, isFeatureName, predictVmaf, qualityLine } from '../../transcode/quality-model.ts';
+import type { FeatureName, ProbedPoint, QualityModel } from '../../transcode/narrowband/quality-model.ts';
+import { FEATURES, crfFor, isFeatureName, predictVmaf, qualityLine } from '../../transcode/narrowband/quality-model.ts';
 import type { CalibrationRow } from './calibration-rows.ts';
 
 /** What matters is where the target is: rows far from it count for little. */

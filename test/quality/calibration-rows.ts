@@ -1,7 +1,7 @@
 /** What the calibration measured, one row a window of a clip at one size, preset and CRF: a table in CSV that lies beside this file. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ProbedPoint } from '../../transcode/quality-model.ts';
+import type { ProbedPoint } from '../../transcode/narrowband/quality-model.ts';
 
 export type CalibrationRow = {
   readonly clip: string;

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { buildAv1Config, parseAv1Config } from '../../server/media/av1/av1-config.ts';
 import { joinTemporalUnit, splitObus } from '../../server/media/av1/obu.ts';
 import { NutReader } from '../../server/media/nut/nut-reader.ts';
-import { av1EncoderArgs } from '../../transcode/av1-args.ts';
+import { av1EncoderArgs } from '../../transcode/av1/av1-args.ts';
 import type { EncodedClip } from './encoded-clip.ts';
 
 /** 30 pictures a second, a keyframe each second. */

@@ -1,8 +1,8 @@
 /** What x264 says at its end, as ffmpeg 5.1 passes it on. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readContent } from '../../../transcode/quality-probe.ts';
-import { readX264Reports } from '../../../transcode/x264-report.ts';
+import { readContent } from '../../../../transcode/narrowband/quality-probe.ts';
+import { readX264Reports } from '../../../../transcode/narrowband/x264-report.ts';
 
 const said = (encoder: string, { ssim = '0.9563823', psnr = '35.743' } = {}): string =>
   [

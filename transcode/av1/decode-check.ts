@@ -1,8 +1,8 @@
 /** Whether what an encoder made can be decoded, asked of another library than the one that made it: encoders of AV1 have made what no decoder took. */
-import { messageOf } from '../server/base/errors.ts';
-import type { VideoUnit } from '../server/media/access-unit.ts';
-import { NutWriter } from '../server/media/nut/nut-writer.ts';
-import { runFfmpegOnce } from './ffmpeg-process.ts';
+import { messageOf } from '../../server/base/errors.ts';
+import type { VideoUnit } from '../../server/media/access-unit.ts';
+import { NutWriter } from '../../server/media/nut/nut-writer.ts';
+import { runFfmpegOnce } from '../ffmpeg-process.ts';
 
 /** What is wrong with these pictures, which begin with a keyframe; undefined: nothing. Never rejects. */
 export type DecodeCheck = (units: readonly VideoUnit[]) => Promise<string | undefined>;

@@ -1,8 +1,8 @@
 /** Which CRF a rung gets: slowly up, at once down, back to the safe one when the scene is another. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CrfController } from '../../../transcode/crf-controller.ts';
-import type { QualityLine } from '../../../transcode/quality-model.ts';
+import { CrfController } from '../../../../transcode/narrowband/crf-controller.ts';
+import type { QualityLine } from '../../../../transcode/narrowband/quality-model.ts';
 
 const OPTIONS = { crfSafe: 22, crfMin: 17, crfMax: 34, targetVmaf: 93, changeEveryMs: 30_000 };
 const CALM = true;

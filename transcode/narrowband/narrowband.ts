@@ -2,17 +2,17 @@
  * Narrowband HD for the rungs of one broadcast: the CRF follows the content. Keeps the last seconds of the source, has them probed when it is time,
  * and watches what the encoder makes for a scene that the probe has not seen. The decisions are `crf-controller`'s; the ladder carries them out.
  */
-import type { Clock } from '../server/base/clock.ts';
-import { messageOf } from '../server/base/errors.ts';
-import type { AccessUnit } from '../server/media/access-unit.ts';
-import { ptsMsOf } from '../server/media/access-unit.ts';
-import type { Log } from '../server/observability/log.ts';
-import type { Metrics } from '../server/observability/metrics.ts';
+import type { Clock } from '../../server/base/clock.ts';
+import { messageOf } from '../../server/base/errors.ts';
+import type { AccessUnit } from '../../server/media/access-unit.ts';
+import { ptsMsOf } from '../../server/media/access-unit.ts';
+import type { Log } from '../../server/observability/log.ts';
+import type { Metrics } from '../../server/observability/metrics.ts';
 import { Calm } from './calm.ts';
 import type { CrfChange, RungPrediction } from './crf-controller.ts';
 import { CrfController } from './crf-controller.ts';
-import type { LadderKeyframes } from './ladder-args.ts';
-import type { Rung } from './ladder-plan.ts';
+import type { LadderKeyframes } from '../ladder-args.ts';
+import type { Rung } from '../ladder-plan.ts';
 import { ProbeSchedule } from './probe-schedule.ts';
 import type { QualityModel } from './quality-model.ts';
 import { qualityLine } from './quality-model.ts';

@@ -1,11 +1,11 @@
 /** What is predicted from what, and that the model in `config/` is the fit of what was measured. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadQualityModel } from '../../../config/load.ts';
-import type { ProbedPoint, QualityModel } from '../../../transcode/quality-model.ts';
-import { crfFor, predictVmaf, qualityLine, safeCrf, vmafAt } from '../../../transcode/quality-model.ts';
-import { fitModel } from '../../quality/calibration-fit.ts';
-import { readRows } from '../../quality/calibration-rows.ts';
+import { loadQualityModel } from '../../../../config/load.ts';
+import type { ProbedPoint, QualityModel } from '../../../../transcode/narrowband/quality-model.ts';
+import { crfFor, predictVmaf, qualityLine, safeCrf, vmafAt } from '../../../../transcode/narrowband/quality-model.ts';
+import { fitModel } from '../../../quality/calibration-fit.ts';
+import { readRows } from '../../../quality/calibration-rows.ts';
 
 const MODEL = loadQualityModel();
 

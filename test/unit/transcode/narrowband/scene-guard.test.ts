@@ -1,8 +1,8 @@
 /** A scene that was not probed shows itself in the sizes of what one encoder makes of it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Prng } from '../../../server/base/prng.ts';
-import { SceneGuard } from '../../../transcode/scene-guard.ts';
+import { Prng } from '../../../../server/base/prng.ts';
+import { SceneGuard } from '../../../../transcode/narrowband/scene-guard.ts';
 
 const GOP_COUNT = 30;
 

@@ -2,10 +2,10 @@
  * The arguments of the AV1 rung's encoder: pure. libaom in its real-time mode, because it alone (with ffmpeg 5.1) makes a keyframe at the picture
  * it is told to, and holds no picture back; the README has what was measured of it and of SVT-AV1.
  */
-import { NUT_OUTPUT_ARGS } from './ffmpeg-args.ts';
-import type { LadderJob } from './ladder-args.ts';
-import { forcedKeyframes } from './ladder-args.ts';
-import type { Rung } from './ladder-plan.ts';
+import { NUT_OUTPUT_ARGS } from '../ffmpeg-args.ts';
+import type { LadderJob } from '../ladder-args.ts';
+import { forcedKeyframes } from '../ladder-args.ts';
+import type { Rung } from '../ladder-plan.ts';
 
 /** Of libaom's 0 to 10 (in real time), see the README. */
 export const AV1_SPEED = 8;

@@ -1,12 +1,12 @@
 /** When there is an AV1 rung, how large, what its encoder is told, and how its bitrate is held. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { av1EncoderArgs, av1Outputs } from '../../../transcode/av1-args.ts';
-import type { H264Ladder } from '../../../transcode/av1-plan.ts';
-import { planAv1 } from '../../../transcode/av1-plan.ts';
-import { BitrateCap } from '../../../transcode/bitrate-cap.ts';
-import type { LadderOptions, LadderPlan, LadderSource } from '../../../transcode/ladder-plan.ts';
-import { LADDER_DEFAULTS, SPEEDS_DEFAULT, planLadder } from '../../../transcode/ladder-plan.ts';
+import { av1EncoderArgs, av1Outputs } from '../../../../transcode/av1/av1-args.ts';
+import type { H264Ladder } from '../../../../transcode/av1/av1-plan.ts';
+import { planAv1 } from '../../../../transcode/av1/av1-plan.ts';
+import { BitrateCap } from '../../../../transcode/av1/bitrate-cap.ts';
+import type { LadderOptions, LadderPlan, LadderSource } from '../../../../transcode/ladder-plan.ts';
+import { LADDER_DEFAULTS, SPEEDS_DEFAULT, planLadder } from '../../../../transcode/ladder-plan.ts';
 
 type Given = {
   readonly source?: Partial<LadderSource>;

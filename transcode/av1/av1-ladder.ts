@@ -2,20 +2,20 @@
  * The AV1 rung of one broadcast: a ladder of its own, with a child of its own, so that no trouble here takes the H.264 rungs along. Nothing is given
  * out before the first pictures were decoded by another library than the one that made them.
  */
-import type { AccessUnit, VideoUnit } from '../server/media/access-unit.ts';
-import { isVideoUnit } from '../server/media/access-unit.ts';
-import type { AccessUnitSource } from '../server/media/stream-source.ts';
-import type { Track } from '../server/media/track.ts';
+import type { AccessUnit, VideoUnit } from '../../server/media/access-unit.ts';
+import { isVideoUnit } from '../../server/media/access-unit.ts';
+import type { AccessUnitSource } from '../../server/media/stream-source.ts';
+import type { Track } from '../../server/media/track.ts';
 import { av1Outputs } from './av1-args.ts';
 import type { H264Ladder } from './av1-plan.ts';
 import { planAv1 } from './av1-plan.ts';
 import { BitrateCap } from './bitrate-cap.ts';
 import type { DecodeCheck } from './decode-check.ts';
 import { createDecodeCheck } from './decode-check.ts';
-import type { LadderOutput, LadderSetup, LadderStatus } from './ladder.ts';
-import { Ladder } from './ladder.ts';
-import type { LadderPlan, LadderPlanInput, Rung } from './ladder-plan.ts';
-import { NO_LADDER } from './ladder-plan.ts';
+import type { LadderOutput, LadderSetup, LadderStatus } from '../ladder.ts';
+import { Ladder } from '../ladder.ts';
+import type { LadderPlan, LadderPlanInput, Rung } from '../ladder-plan.ts';
+import { NO_LADDER } from '../ladder-plan.ts';
 
 export type Av1LadderSetup = Omit<LadderSetup, 'recipe'> & {
   /** The other ladder of the same broadcast, as it is now. */

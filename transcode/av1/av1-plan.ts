@@ -2,7 +2,7 @@
  * Whether one more rendition is made in AV1, and how large: pure. It comes after the H.264 rungs, which every viewer can decode: `auto` gives it
  * only what they leave of the CPU budget, and nothing while one of them is shed.
  */
-import type { EncoderSpeeds, LadderPlan, LadderPlanInput, LeftOut, Rung, Shape } from './ladder-plan.ts';
+import type { EncoderSpeeds, LadderPlan, LadderPlanInput, LeftOut, Rung, Shape } from '../ladder-plan.ts';
 import {
   NO_LADDER,
   SHED,
@@ -13,7 +13,7 @@ import {
   scaledShape,
   sideOf,
   sliceCountOf,
-} from './ladder-plan.ts';
+} from '../ladder-plan.ts';
 
 /** What the H.264 ladder of the same broadcast takes now. */
 export type H264Ladder = { readonly rungCount: number; readonly cpuCores: number; readonly shedCount: number };

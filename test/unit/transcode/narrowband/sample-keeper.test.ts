@@ -1,9 +1,9 @@
 /** The last seconds of a source, of one scene, bounded. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AccessUnit } from '../../../server/media/access-unit.ts';
-import { SampleKeeper } from '../../../transcode/sample-keeper.ts';
-import { TEST_VIDEO_TRACK } from '../../support/units.ts';
+import type { AccessUnit } from '../../../../server/media/access-unit.ts';
+import { SampleKeeper } from '../../../../transcode/narrowband/sample-keeper.ts';
+import { TEST_VIDEO_TRACK } from '../../../support/units.ts';
 
 const OPTIONS = { sampleMs: 1_000, sampleMaxBytes: 100_000, sampleMaxCount: 60 };
 

@@ -1,8 +1,8 @@
 /** When there is CPU for a second encoder. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { CalmLook } from '../../../transcode/calm.ts';
-import { Calm } from '../../../transcode/calm.ts';
+import type { CalmLook } from '../../../../transcode/narrowband/calm.ts';
+import { Calm } from '../../../../transcode/narrowband/calm.ts';
 
 const QUIET = { lagMs: 40, droppedCount: 0, isSteady: true };
 

@@ -1,8 +1,8 @@
 /** Probes keep to their share of a core, whatever they cost. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Prng } from '../../../server/base/prng.ts';
-import { ProbeSchedule } from '../../../transcode/probe-schedule.ts';
+import { Prng } from '../../../../server/base/prng.ts';
+import { ProbeSchedule } from '../../../../transcode/narrowband/probe-schedule.ts';
 
 const OPTIONS = { cpuMaxRatio: 0.05, everyMs: 30_000, retryMs: 15_000 };
 

@@ -2,19 +2,19 @@
  * Encodes a few seconds of a source as the ladder would, at several CRFs, throws the result away and keeps what x264 says of it. What the ladder's
  * encoders show live is then predicted from that (`quality-model`).
  */
-import { WorldError } from '../server/base/errors.ts';
-import type { AccessUnit } from '../server/media/access-unit.ts';
-import { ptsMsOf } from '../server/media/access-unit.ts';
-import { flvHeader, flvTag } from '../server/media/flv/flv-writer.ts';
-import { NutWriter } from '../server/media/nut/nut-writer.ts';
-import type { Track } from '../server/media/track.ts';
-import { ChildClock } from './child-clock.ts';
-import { inputArgs, inputFormatOf } from './ffmpeg-args.ts';
-import type { FfmpegReport, ReportJob } from './ffmpeg-process.ts';
-import { runFfmpegForReport } from './ffmpeg-process.ts';
-import type { LadderKeyframes } from './ladder-args.ts';
-import { ladderGraph, probeOutputs } from './ladder-args.ts';
-import type { Rung } from './ladder-plan.ts';
+import { WorldError } from '../../server/base/errors.ts';
+import type { AccessUnit } from '../../server/media/access-unit.ts';
+import { ptsMsOf } from '../../server/media/access-unit.ts';
+import { flvHeader, flvTag } from '../../server/media/flv/flv-writer.ts';
+import { NutWriter } from '../../server/media/nut/nut-writer.ts';
+import type { Track } from '../../server/media/track.ts';
+import { ChildClock } from '../child-clock.ts';
+import { inputArgs, inputFormatOf } from '../ffmpeg-args.ts';
+import type { FfmpegReport, ReportJob } from '../ffmpeg-process.ts';
+import { runFfmpegForReport } from '../ffmpeg-process.ts';
+import type { LadderKeyframes } from '../ladder-args.ts';
+import { ladderGraph, probeOutputs } from '../ladder-args.ts';
+import type { Rung } from '../ladder-plan.ts';
 import type { Content } from './quality-model.ts';
 import { CONTENT_SIDE_PX } from './quality-model.ts';
 import type { X264Report } from './x264-report.ts';

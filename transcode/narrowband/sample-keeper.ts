@@ -2,8 +2,8 @@
  * Keeps the last seconds of a source for a probe: pictures from a keyframe on, as many as a probe needs, of one scene and one set of parameters.
  * Bounded: one sample that is complete and one that is being filled. Pure.
  */
-import type { AccessUnit } from '../server/media/access-unit.ts';
-import { dtsMsOf } from '../server/media/access-unit.ts';
+import type { AccessUnit } from '../../server/media/access-unit.ts';
+import { dtsMsOf } from '../../server/media/access-unit.ts';
 
 export type SampleOptions = {
   /** A sample is complete when it is this long. */

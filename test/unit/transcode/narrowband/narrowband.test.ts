@@ -1,17 +1,17 @@
 /** The rungs' CRFs over a broadcast, with a made-up source and probes: what is asked of ffmpeg, and what comes of its answers. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadQualityModel } from '../../../config/load.ts';
-import type { AccessUnit } from '../../../server/media/access-unit.ts';
-import { silentLog } from '../../../server/observability/log.ts';
-import { Metrics } from '../../../server/observability/metrics.ts';
-import type { Rung } from '../../../transcode/ladder-plan.ts';
-import { LADDER_DEFAULTS, SPEEDS_DEFAULT, planLadder } from '../../../transcode/ladder-plan.ts';
-import { Narrowband } from '../../../transcode/narrowband.ts';
-import type { QualityModel } from '../../../transcode/quality-model.ts';
-import type { Probe, ProbeJob } from '../../../transcode/quality-probe.ts';
-import { readRows } from '../../quality/calibration-rows.ts';
-import { TEST_VIDEO_TRACK } from '../../support/units.ts';
+import { loadQualityModel } from '../../../../config/load.ts';
+import type { AccessUnit } from '../../../../server/media/access-unit.ts';
+import { silentLog } from '../../../../server/observability/log.ts';
+import { Metrics } from '../../../../server/observability/metrics.ts';
+import type { Rung } from '../../../../transcode/ladder-plan.ts';
+import { LADDER_DEFAULTS, SPEEDS_DEFAULT, planLadder } from '../../../../transcode/ladder-plan.ts';
+import { Narrowband } from '../../../../transcode/narrowband/narrowband.ts';
+import type { QualityModel } from '../../../../transcode/narrowband/quality-model.ts';
+import type { Probe, ProbeJob } from '../../../../transcode/narrowband/quality-probe.ts';
+import { readRows } from '../../../quality/calibration-rows.ts';
+import { TEST_VIDEO_TRACK } from '../../../support/units.ts';
 
 /** Quality is what SSIM says, so that the made-up probes can say what they like. */
 const MODEL: QualityModel = {
