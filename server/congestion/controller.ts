@@ -155,7 +155,7 @@ export type Prior = {
   readonly playoutDelayMs: number;
 };
 
-export const PRIOR_DEFAULT: Prior = { rateBps: 1_200_000, playoutDelayMs: 150 };
+export const PRIOR_DEFAULT: Prior = { rateBps: 1_200_000, playoutDelayMs: 80 };
 
 export type ControllerOptions = {
   /** λ; 0.5 where nothing was said. */

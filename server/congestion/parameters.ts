@@ -60,7 +60,7 @@ export const PARAMETER_RANGES: Readonly<Record<keyof Parameters, Range>> = {
   needHalfLifeS: { default: 20, min: 5, max: 90, unit: 's' },
   playoutMarginMs: { default: 0, min: 0, max: 80, unit: 'ms' },
   playoutGraceMs: { default: 60, min: 0, max: 155, unit: 'ms' },
-  playoutMinMs: { default: 40, min: 20, max: 150, unit: 'ms' },
+  playoutMinMs: { default: 20, min: 20, max: 150, unit: 'ms' },
   playoutMaxMs: { default: 400, min: 150, max: 2_500, unit: 'ms' },
   playoutFallMsPerS: { default: 20, min: 5, max: 100, unit: 'ms/s' },
 };

@@ -6,7 +6,9 @@ import type { Parameters } from './parameters.ts';
 import { FREEZE_WEIGHT, STALL_WEIGHT, latencyWeightOf } from './parameters.ts';
 
 const BLOCK_MAX_COUNT = 64;
-const PRIOR_COUNT = 15;
+const PRIOR_COUNT = 3;
+/** A stall costs so much that one belief in a hundred samples is enough to keep the delay up: it is forgotten within half a minute of samples. */
+const PRIOR_HALF_LIFE_COUNT = 5;
 const PRIOR_SPREAD_MS = 40;
 const LEARNING_RATE = 0.02;
 const GRID_MS = 10;
@@ -129,7 +131,7 @@ export class Playout {
       total += weight;
       order.push(age);
     }
-    const priorWeight = 2 ** (-this.#count / this.#parameters.needHalfLifeS);
+    const priorWeight = 2 ** (-this.#count / PRIOR_HALF_LIFE_COUNT);
     for (let place = 0; place < PRIOR_COUNT; place += 1) {
       const at = BLOCK_MAX_COUNT + place;
       // An even spread below the prior's 85th percentile, and a little above it.
