@@ -212,6 +212,7 @@ const LADDER = z.strictObject({
   probeCpuMaxRatio: z.number().min(0.001).max(1),
   bitsPerPxMax: z.number().min(0.005).max(1),
   cpuMaxCores: z.number().min(0).max(256),
+  lagMaxMs: DURATION_MS,
   shedLagMs: DURATION_MS,
   shedLeftOutRatio: z.number().min(0.01).max(1),
   measuresSpeeds: z.boolean(),

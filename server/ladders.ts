@@ -9,7 +9,7 @@ import { SpeedBook } from '../transcode/encoder-speeds.ts';
 import type { LadderOptions } from '../transcode/ladder-plan.ts';
 import type { QualityModel } from '../transcode/narrowband/quality-model.ts';
 import type { LadderSetup, LadderStatus } from '../transcode/ladder.ts';
-import { LADDER_RUN_DEFAULTS, Ladder } from '../transcode/ladder.ts';
+import { Ladder, ladderRunOptions } from '../transcode/ladder.ts';
 import type { Clock } from './base/clock.ts';
 import type { Log } from './observability/log.ts';
 import type { Metrics } from './observability/metrics.ts';
@@ -91,7 +91,7 @@ export class Ladders {
       options,
       qualityModel,
       ffmpegPath: transcode.ffmpegPath,
-      run: LADDER_RUN_DEFAULTS,
+      run: ladderRunOptions(options),
       backoff: transcode.backoff,
       speeds: this.#speeds.speeds,
       coreCount: availableParallelism(),

@@ -41,6 +41,8 @@ export type LadderOptions = {
   readonly bitsPerPxMax: number;
   /** Cores that the ladder of one broadcast may take; 0: half of the machine's. */
   readonly cpuMaxCores: number;
+  /** Further behind than this, the tail of a GOP is left out. */
+  readonly lagMaxMs: number;
   /** A rung goes, from the top, when its encoder is this far behind, */
   readonly shedLagMs: number;
   /** or when this share of the pictures of some seconds had to be left out. At 1 none goes for that. */
@@ -64,6 +66,7 @@ export const LADDER_DEFAULTS: LadderOptions = {
   probeCpuMaxRatio: 0.05,
   bitsPerPxMax: 0.1,
   cpuMaxCores: 0,
+  lagMaxMs: 200,
   shedLagMs: 1_000,
   shedLeftOutRatio: 0.25,
   measuresSpeeds: true,

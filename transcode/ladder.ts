@@ -101,16 +101,27 @@ type Encoder = {
 /** A picture of a rung, and which encoder it is of. */
 type Made = { readonly encoder: number; readonly unit: AccessUnit };
 
+const LADDER_START_LAG_MAX_MS = 1_000;
+const LADDER_BEHIND_MAX_MS = 1_200;
+
 /** As the essentials', but for the lag: a rung is nobody's only picture, so it may sooner leave something out, and shows nothing old. */
 export const LADDER_RUN_DEFAULTS: RunOptions = {
   queueMaxBytes: 4 * 1024 * 1024,
   queueMaxCount: 300,
   lagMaxMs: 200,
-  startLagMaxMs: 1_000,
-  behindMaxMs: 1_200,
+  startLagMaxMs: LADDER_START_LAG_MAX_MS,
+  behindMaxMs: LADDER_BEHIND_MAX_MS,
   firstOutputMaxMs: 5_000,
   outputGapMaxMs: 2_000,
 };
+
+/** With another limit at which pictures are left out; none is then left out for being late that would have been encoded. */
+export const ladderRunOptions = ({ lagMaxMs }: Pick<LadderOptions, 'lagMaxMs'>): RunOptions => ({
+  ...LADDER_RUN_DEFAULTS,
+  lagMaxMs,
+  startLagMaxMs: Math.max(LADDER_START_LAG_MAX_MS, lagMaxMs),
+  behindMaxMs: Math.max(LADDER_BEHIND_MAX_MS, lagMaxMs),
+});
 
 const TICK_MS = 250;
 /** An encoder that was to be followed goes on no longer than this. */

@@ -19,7 +19,7 @@ let publisher: Publisher;
 before(async () => {
   // What viewers are shown is asked here, not the machine's pace.
   sluice = await SluiceProcess.start({
-    config: { ladder: { sidesPx: [180], av1: 'on', shedLagMs: 60_000, shedLeftOutRatio: 1 } },
+    config: { ladder: { sidesPx: [180], av1: 'on', lagMaxMs: 10_000, shedLagMs: 60_000, shedLeftOutRatio: 1 } },
   });
   publisher = await Publisher.start({ url: sluice.rtmpUrl(NAME), preset: 'zerolatency' });
   await within(30_000, 'both rungs are made', async () => {
