@@ -119,11 +119,7 @@ test('hls.js goes from rung to rung and back without a stall', { timeout: 90_000
   }
   const seen = await look();
   t.diagnostic(JSON.stringify(seen));
-  // What a seam would be: a hole, a stall, bytes that do not fit. A playlist that a starved machine loads late, and is asked for again, is none.
-  assert.deepEqual(
-    seen.errors.filter((error) => /FATAL|buffer|frag/i.test(error)),
-    [],
-  );
+  assert.deepEqual(seen.errors, []);
   assert.equal(seen.waits, 0);
   await opened.close();
 });
