@@ -65,10 +65,21 @@ export class RenditionMenu {
     this.#draw(items, wanted?.id ?? AUTO);
   }
 
+  /** An item keeps its element while it is offered: a bitrate that changes every second must not take it from under a finger. */
   #draw(items: readonly Item[], wantedId: string): void {
     const focusedId = this.#items.find((item) => item.matches(':focus'))?.dataset['id'];
-    this.#options.list.replaceChildren(...items.map((item) => itemElement(item, item.id === wantedId)));
-    if (focusedId !== undefined) {
+    const drawn = new Map(this.#items.map((element) => [element.dataset['id'], element]));
+    const elements = items.map((item) => drawn.get(item.id) ?? itemElement(item.id));
+    if (elements.length !== drawn.size || elements.some((element, place) => element !== this.#items[place])) {
+      this.#options.list.replaceChildren(...elements);
+    }
+    for (const [place, { id, label, detail }] of items.entries()) {
+      const [name, more] = elements[place]!.children;
+      name!.textContent = label;
+      more!.textContent = detail;
+      elements[place]!.setAttribute('aria-checked', String(id === wantedId));
+    }
+    if (focusedId !== undefined && !this.#items.some((item) => item.matches(':focus'))) {
       (this.#items.find(({ dataset }) => dataset['id'] === focusedId) ?? this.#items[0])?.focus();
     }
   }
@@ -152,16 +163,12 @@ const itemsOf = ({ renditions, wantedId }: RenditionChoice, shownLines: number |
   ];
 };
 
-const itemElement = ({ id, label, detail }: Item, isChosen: boolean): HTMLElement => {
+const itemElement = (id: string): HTMLElement => {
   const item = document.createElement('button');
   item.type = 'button';
   item.tabIndex = -1;
   item.dataset['id'] = id;
   item.setAttribute('role', 'menuitemradio');
-  item.setAttribute('aria-checked', String(isChosen));
-  const [name, more] = [document.createElement('span'), document.createElement('small')];
-  name.textContent = label;
-  more.textContent = detail;
-  item.append(name, more);
+  item.append(document.createElement('span'), document.createElement('small'));
   return item;
 };
