@@ -69,15 +69,17 @@ export class RenditionMenu {
   #draw(items: readonly Item[], wantedId: string): void {
     const focusedId = this.#items.find((item) => item.matches(':focus'))?.dataset['id'];
     const drawn = new Map(this.#items.map((element) => [element.dataset['id'], element]));
-    const elements = items.map((item) => drawn.get(item.id) ?? itemElement(item.id));
+    const rows = items.map((item) => ({ ...item, element: drawn.get(item.id) ?? itemElement(item.id) }));
+    const elements = rows.map(({ element }) => element);
     if (elements.length !== drawn.size || elements.some((element, place) => element !== this.#items[place])) {
       this.#options.list.replaceChildren(...elements);
     }
-    for (const [place, { id, label, detail }] of items.entries()) {
-      const [name, more] = elements[place]!.children;
-      name!.textContent = label;
-      more!.textContent = detail;
-      elements[place]!.setAttribute('aria-checked', String(id === wantedId));
+    for (const { id, label, detail, element } of rows) {
+      const texts = [label, detail];
+      [...element.children].forEach((child, place) => {
+        child.textContent = texts[place] ?? '';
+      });
+      element.setAttribute('aria-checked', String(id === wantedId));
     }
     if (focusedId !== undefined && !this.#items.some((item) => item.matches(':focus'))) {
       (this.#items.find(({ dataset }) => dataset['id'] === focusedId) ?? this.#items[0])?.focus();
