@@ -1,12 +1,11 @@
 /** The AV1 rung as viewers of a whole server meet it: in LL-HLS beside H.264, played by hls.js when chosen, and over WHEP by name. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
-import type HlsPlayer from 'hls.js';
 import { Publisher } from '../latency/source/publisher.ts';
 import { Viewer } from '../latency/viewer/viewer.ts';
-import { closeBrowser, openPage } from '../support/browser.ts';
+import { closeBrowser } from '../support/browser.ts';
+import { openHlsJs } from '../support/hls-js-page.ts';
+import { datesOf, textAt } from '../support/live-playlists.ts';
 import { SluiceProcess } from '../support/sluice-process.ts';
 import { within, withinValue } from '../support/wait.ts';
 
@@ -33,15 +32,6 @@ after(async () => {
   await publisher.stop();
   await sluice.stop();
 });
-
-const textAt = async (url: string): Promise<string> => (await fetch(url)).text();
-
-/** Number to date of each whole segment. */
-const datesOf = (playlist: string): Map<number, number> => {
-  const firstMsn = Number(/MEDIA-SEQUENCE:(\d+)/.exec(playlist)![1]);
-  const dates = [...playlist.matchAll(/PROGRAM-DATE-TIME:(\S+)/g)].map(([, date]) => Date.parse(date!));
-  return new Map(dates.map((date, index) => [firstMsn + index, date]));
-};
 
 test('L28 AV1 stands last in the multivariant playlist, below H.264 in SCORE, with numbers and dates alike', async () => {
   // Who asks early is not kept waiting for a rung that a busy machine makes late.
@@ -80,72 +70,27 @@ test('L28 AV1 stands last in the multivariant playlist, below H.264 in SCORE, wi
   assert.ok(bytes.includes('av01') && bytes.includes('av1C'));
 });
 
-type Seen = {
-  readonly heightPx: number;
-  readonly codecs: readonly string[];
-  readonly level: number;
-  readonly errors: readonly string[];
-};
-
 test(
   'hls.js, told as our player tells it, begins with H.264, plays AV1 when it is chosen, and goes back',
   { timeout: 90_000 },
   async (t) => {
-    const opened = await openPage();
-    const { page } = opened;
-    await page.goto(`${sluice.httpUrl}/`);
-    await page.addScriptTag({
-      content: readFileSync(createRequire(import.meta.url).resolve('hls.js/dist/hls.js'), 'utf8'),
-    });
-    await page.evaluate(async (url) => {
-      const { Hls } = globalThis as unknown as { Hls: typeof HlsPlayer };
-      const video = document.createElement('video');
-      video.muted = true;
-      document.body.append(video);
-      const hls = new Hls({ lowLatencyMode: true, videoPreference: { videoCodec: 'avc1' } });
-      const errors: string[] = [];
-      hls.on(Hls.Events.ERROR, (_event, data) => errors.push(`${data.details}${data.fatal ? ' FATAL' : ''}`));
-      hls.loadSource(url);
-      hls.attachMedia(video);
-      await video.play();
-      Object.assign(globalThis, { errors, hls, shown: video });
-    }, sluice.playlistUrl(NAME));
-    const look = async (): Promise<Seen> =>
-      page.evaluate(() => {
-        const { errors, hls, shown } = globalThis as unknown as {
-          errors: string[];
-          hls: HlsPlayer;
-          shown: HTMLVideoElement;
-        };
-        const codecs = hls.levels.map(({ videoCodec }) => videoCodec ?? '');
-        return { heightPx: shown.videoHeight, codecs, level: hls.currentLevel, errors };
-      });
-    await within(15_000, 'a picture', async () => (await look()).heightPx > 0);
-    const first = await look();
+    const page = await openHlsJs(sluice.playlistUrl(NAME), { videoPreference: { videoCodec: 'avc1' } });
+    await within(15_000, 'a picture', async () => (await page.look()).heightPx > 0);
+    const first = await page.look();
     assert.match(first.codecs[first.level] ?? '', /^avc1/);
     for (const codec of ['av01', 'avc1']) {
-      const level = first.codecs.findIndex((one) => one.startsWith(codec));
-      await page.evaluate((next) => {
-        (globalThis as unknown as { hls: { nextLevel: number } }).hls.nextLevel = next;
-      }, level);
-      await within(25_000, `${codec} is shown and goes on`, async () => {
-        const seen = await look();
-        const played = await page.evaluate(async () => {
-          const { shown } = globalThis as unknown as { shown: HTMLVideoElement };
-          const fromS = shown.currentTime;
-          await new Promise((resolve) => shown.requestVideoFrameCallback(resolve));
-          return shown.currentTime > fromS || shown.getVideoPlaybackQuality().totalVideoFrames > 0;
-        });
-        return seen.level === level && played;
+      await page.choose({ codec });
+      await within(25_000, `${codec} is shown`, async () => {
+        const { codecs, level } = await page.look();
+        return codecs[level]?.startsWith(codec) === true;
       });
+      const shownBefore = (await page.look()).frameCount;
+      await within(25_000, `${codec} goes on`, async () => (await page.look()).frameCount > shownBefore + 10);
     }
-    const seen = await look();
+    const seen = await page.look();
     t.diagnostic(JSON.stringify(seen));
-    assert.ok(
-      seen.errors.every((error) => !error.endsWith('FATAL')),
-      seen.errors.join(' '),
-    );
-    await opened.close();
+    assert.ok(!seen.errors.some((error) => error.includes(' FATAL ')), seen.errors.join('\n'));
+    await page.close();
   },
 );
 

@@ -1,12 +1,11 @@
 /** The rungs as viewers meet them: LL-HLS with numbers and dates alike and changes without a seam, WHEP by name, both in Chromium. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import type HlsPlayer from 'hls.js';
 import { after, before, test } from 'node:test';
 import { Publisher } from '../latency/source/publisher.ts';
 import { Viewer } from '../latency/viewer/viewer.ts';
-import { closeBrowser, openPage } from '../support/browser.ts';
+import { closeBrowser } from '../support/browser.ts';
+import { openHlsJs } from '../support/hls-js-page.ts';
+import { datesOf, textAt } from '../support/live-playlists.ts';
 import { SluiceProcess } from '../support/sluice-process.ts';
 import { within, withinValue } from '../support/wait.ts';
 
@@ -39,15 +38,6 @@ after(async () => {
   await publisher.stop();
   await sluice.stop();
 });
-
-const textAt = async (url: string): Promise<string> => (await fetch(url)).text();
-
-/** Number to date of each whole segment. */
-const datesOf = (playlist: string): Map<number, number> => {
-  const firstMsn = Number(/MEDIA-SEQUENCE:(\d+)/.exec(playlist)![1]);
-  const dates = [...playlist.matchAll(/PROGRAM-DATE-TIME:(\S+)/g)].map(([, date]) => Date.parse(date!));
-  return new Map(dates.map((date, index) => [firstMsn + index, date]));
-};
 
 test('L28 all rungs are listed, the main video first, with the same numbers at the same dates', async () => {
   const multivariant = await textAt(sluice.playlistUrl(NAME));
@@ -82,46 +72,16 @@ test('L28 all rungs are listed, the main video first, with the same numbers at t
   assert.equal(rewound.match(/STREAM-INF/g)!.length, 1, 'only what is kept can be rewound');
 });
 
-type Seen = { readonly heightPx: number; readonly waits: number; readonly errors: readonly string[] };
-
 test('hls.js goes from rung to rung and back without a stall', { timeout: 90_000 }, async (t) => {
-  const opened = await openPage();
-  const { page } = opened;
-  await page.goto(`${sluice.httpUrl}/`);
-  await page.addScriptTag({
-    content: readFileSync(createRequire(import.meta.url).resolve('hls.js/dist/hls.js'), 'utf8'),
-  });
-  await page.evaluate(async (url) => {
-    const { Hls } = globalThis as unknown as { Hls: typeof HlsPlayer };
-    const video = document.createElement('video');
-    video.muted = true;
-    document.body.append(video);
-    const hls = new Hls({ lowLatencyMode: true, startLevel: 0 });
-    const seen = { waits: 0, errors: [] as string[] };
-    hls.on(Hls.Events.ERROR, (_event, data) => seen.errors.push(`${data.details}${data.fatal ? ' FATAL' : ''}`));
-    hls.loadSource(url);
-    hls.attachMedia(video);
-    await video.play();
-    video.addEventListener('waiting', () => (seen.waits += 1));
-    Object.assign(globalThis, { seen, hls, shown: video });
-  }, sluice.playlistUrl(NAME));
-  const look = async (): Promise<Seen> =>
-    page.evaluate(() => {
-      const { seen, shown } = globalThis as unknown as { seen: Omit<Seen, 'heightPx'>; shown: HTMLVideoElement };
-      return { ...seen, heightPx: shown.videoHeight };
-    });
-  for (const heightPx of [144, 360, 240, 360]) {
-    await page.evaluate((wanted) => {
-      const { hls } = globalThis as unknown as { hls: HlsPlayer };
-      hls.nextLevel = hls.levels.findIndex(({ height }) => height === wanted);
-    }, heightPx);
-    await within(30_000, `${heightPx} lines are shown`, async () => (await look()).heightPx === heightPx);
+  const page = await openHlsJs(sluice.playlistUrl(NAME));
+  for (const heightPx of [360, 144, 360, 240, 360]) {
+    await page.show(heightPx);
   }
-  const seen = await look();
+  const seen = await page.look();
   t.diagnostic(JSON.stringify(seen));
   assert.deepEqual(seen.errors, []);
   assert.equal(seen.waits, 0);
-  await opened.close();
+  await page.close();
 });
 
 test('WHEP gives the rung that is asked for, and says which there are', { timeout: 90_000 }, async () => {
