@@ -62,11 +62,6 @@ export class HlsEngine {
       }
     });
     hls.on(HlsPlayer.Events.MANIFEST_PARSED, () => hls === this.#hls && this.#options.onLevels?.(hls));
-    // From a playlist that it left a moment ago hls.js loads on where that ends, then jumps to the newest keyframe when it has the new one, and
-    // what it leaves out cannot be appended any more (1.7.4): a hole. Without the old one it waits for the new.
-    hls.on(HlsPlayer.Events.LEVEL_SWITCHING, (_event, { level }) => {
-      delete hls.levels[level]?.details;
-    });
     hls.on(HlsPlayer.Events.LEVEL_LOADED, (_event, { details }) => {
       if (hls === this.#hls) {
         this.#noteEdge(details);

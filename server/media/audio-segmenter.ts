@@ -64,7 +64,9 @@ export class AudioSegmenter {
     this.#followsVideo = options.followsVideo;
     this.plan = planParts({ ...options, unitNominalTicks: track.samplesPerUnit, timescaleHz: track.timescaleHz });
     // Sound cannot be decoded early without being heard early: any gap at a part's start stays a hole.
-    const cutter = new PartCutter({ plan: this.plan, bridgeMaxTicks: 0, followsRate: false });
+    const cutter = new PartCutter({
+      ...{ plan: this.plan, bridgeMaxTicks: 0, followsRate: false, stampErrorTicks: 0 },
+    });
     this.#writer = new SegmentWriter({ cutter, firstMsn: options.firstMsn });
   }
 

@@ -3,12 +3,16 @@
  * unless the part ends its segment.
  *
  * A unit's duration is only known when the next one comes, and a part that waited for it would cost every viewer a frame of
- * latency. So a part's end is predicted (last unit + the usual distance) and cut to the legal range; the first unit of the
- * next part begins exactly there on the *decoding* clock, while its presentation time stays what the publisher said, through
- * the composition offset. Decoding times are therefore contiguous and never drift: each prediction starts from a true stamp.
+ * latency. So a part's end is predicted (last unit + the usual distance, less what whole-millisecond stamps may be off) and cut to
+ * the legal range; the first unit of the next part begins exactly there on the *decoding* clock, while its presentation time stays what
+ * the publisher said, through the composition offset. Decoding times are therefore contiguous and never drift: each prediction starts from a
+ * true stamp.
  *
  *     true dts      |0    |33   |67   |100       |133
- *     in the file   |0    |33   |67   .99.9|     |133      part 2 starts at 99.9; its first picture is still shown at 100
+ *     in the file   |0    |33   |67   .99.3|     |133      part 2 starts at 99.3; its first picture is still shown at 100
+ *
+ * Rather too short than too long: a player may append a part before the one in front of it (hls.js does when it changes its rendition), and one
+ * that reached a fraction of a millisecond into the next would throw away that one's keyframe, and all up to the next keyframe with it.
  */
 import type { AccessUnit } from './access-unit.ts';
 import type { PartPlan } from './segment-plan.ts';
@@ -44,15 +48,17 @@ export class PartCutter {
   /** A gap up to this many ticks at a part's start is bridged by decoding the unit early; a longer one stays a hole. */
   readonly #bridgeMaxTicks: number;
   readonly #followsRate: boolean;
+  readonly #stampErrorTicks: number;
   #unitTicks: number;
   #pending: Pending[] = [];
   #startTicks = 0;
   #endTicks: number | undefined;
   #lastDtsTicks: number | undefined;
 
-  /** `followsRate`: units have no fixed length, the usual distance is learnt. */
-  constructor(options: { plan: PartPlan; bridgeMaxTicks: number; followsRate: boolean }) {
+  /** `followsRate`: units have no fixed length, the usual distance is learnt. `stampErrorTicks`: by how much two stamps may be nearer to each other than they should. */
+  constructor(options: { plan: PartPlan; bridgeMaxTicks: number; followsRate: boolean; stampErrorTicks: number }) {
     this.#followsRate = options.followsRate;
+    this.#stampErrorTicks = options.stampErrorTicks;
     this.#plan = options.plan;
     this.#bridgeMaxTicks = options.bridgeMaxTicks;
     this.#unitTicks = options.plan.unitNominalTicks;
@@ -86,11 +92,10 @@ export class PartCutter {
       parts.push(...this.flush(next.dtsTicks));
     }
     this.#append(next);
-    const last = this.#pending.at(-1);
-    const predictedEndTicks = (last?.fileDtsTicks ?? 0) + this.#unitTicks;
-    if (predictedEndTicks + this.#unitTicks / 2 > this.#startTicks + this.#plan.partMaxTicks) {
+    const usualEndTicks = (this.#pending.at(-1)?.fileDtsTicks ?? 0) + this.#unitTicks;
+    if (usualEndTicks + this.#unitTicks / 2 > this.#startTicks + this.#plan.partMaxTicks) {
       const floorTicks = this.#startTicks + this.#plan.partMinTicks;
-      parts.push(...this.#close(Math.max(Math.round(predictedEndTicks), floorTicks)));
+      parts.push(...this.#close(Math.max(this.#predictedEndTicks - this.#stampErrorTicks, floorTicks)));
     }
     return parts;
   }
@@ -102,8 +107,12 @@ export class PartCutter {
 
   /** Closes the open part, if any, at the predicted end of its last unit. */
   flushPredicted(): CutPart[] {
-    const last = this.#pending.at(-1);
-    return last === undefined ? [] : this.#close(Math.round(last.fileDtsTicks + this.#unitTicks));
+    return this.#close(this.#predictedEndTicks);
+  }
+
+  /** Of the last unit, by its true stamp. */
+  get #predictedEndTicks(): number {
+    return Math.round((this.#pending.at(-1)?.dtsTicks ?? 0) + this.#unitTicks);
   }
 
   /** What comes next does not join: the next part starts where its first unit says, but never before the end of the last. */

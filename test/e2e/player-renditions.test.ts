@@ -142,38 +142,6 @@ test('over LL-HLS too, by pointer, on a phone', { timeout: 120_000 }, async () =
   await opened.close();
 });
 
-test('over LL-HLS somebody who cannot decide gets no hole in the picture', { timeout: 120_000 }, async () => {
-  const opened = await openPage();
-  const { page } = opened;
-  await page.route('**/whep/**', async (route) => route.fulfill({ status: 500 }));
-  await openPlaying(page, sluice.watchUrl(NAME), 'll-hls');
-  await within(10_000, 'the rungs are offered', async () => (await player(page, (one) => one.renditions.length)) === 3);
-  // One that is filled before the playhead comes to it is none.
-  await player(page, (element) => {
-    const met: string[] = [];
-    Object.assign(globalThis, { met });
-    setInterval(() => {
-      const { buffered, currentTime } = element.shadowRoot!.querySelector<HTMLVideoElement>('video.shown')!;
-      for (let at = 0; at + 1 < buffered.length; at += 1) {
-        if (currentTime > buffered.end(at) - 0.05 && currentTime < buffered.start(at + 1)) {
-          met.push(`${buffered.end(at)} to ${buffered.start(at + 1)}`);
-        }
-      }
-    }, 20);
-  });
-  for (const lines of [144, 360, 144, 360, 240, 144, 360, 240]) {
-    await page.locator('sluice-player').evaluate(
-      (element, id) => {
-        (element as unknown as SluicePlayer).rendition = id;
-      },
-      lines === 360 ? 'main' : `h${lines}`,
-    );
-    await within(CHANGE_MAX_MS, `${lines} lines`, async () => (await linesOf(page)) === lines);
-  }
-  assert.deepEqual(await page.evaluate(() => (globalThis as unknown as { met: string[] }).met), []);
-  await opened.close();
-});
-
 test('a rung that came after the list of renditions was read is shown all the same, the last picture standing meanwhile', async () => {
   const opened = await openPage({ scripts: [CURTAIN_SCRIPT] });
   const { page } = opened;

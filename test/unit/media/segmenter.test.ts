@@ -56,6 +56,23 @@ const checkSamples = (events: readonly SegmenterEvent[], units: readonly VideoUn
   });
 };
 
+test('no picture reaches into the next part, though stamps are whole milliseconds: parts may be appended in any order', () => {
+  for (const frameRateFps of [24, 30, 60]) {
+    const units = syntheticVideo({ frameRateFps, durationS: 10, gopFrames: frameRateFps, isWholeMs: true });
+    const parts = partsOf(run(units, { frameRateFps }).events);
+    parts.slice(1).forEach((part, index) => {
+      const before = parts[index]!;
+      const last = before.samples.at(-1)!;
+      const shownUntilTicks = before.startTicks + before.durationTicks + last.compositionOffsetTicks;
+      const nextShownTicks = part.startTicks + part.samples[0]!.compositionOffsetTicks;
+      assert.ok(
+        shownUntilTicks <= nextShownTicks,
+        `${frameRateFps} fps, part ${index}: ${shownUntilTicks - nextShownTicks}`,
+      );
+    });
+  }
+});
+
 test('L4 L21 parts are legal, contiguous and complete for any frame rate, GOP, jitter and reordering', () => {
   const runCount = process.env['SLUICE_SIZE'] === 'soak' ? 2_000 : 150;
   for (let seed = 1; seed <= runCount; seed += 1) {
