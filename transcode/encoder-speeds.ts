@@ -1,6 +1,7 @@
 /** What encoding costs on this machine: measured once, in the background at the lowest priority, and remembered beside the keys. */
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { isDeepStrictEqual } from 'node:util';
 import { replacePrivateFile } from '../server/base/private-file.ts';
 import { messageOf } from '../server/base/errors.ts';
 import type { Log } from '../server/observability/log.ts';
@@ -14,10 +15,10 @@ const MEGAPIXELS = (WIDTH_PX * HEIGHT_PX * FPS * DURATION_S) / 1e6;
 const PICTURE = `testsrc2=size=${WIDTH_PX}x${HEIGHT_PX}:rate=${FPS}:duration=${DURATION_S},noise=alls=10:allf=t,format=yuv420p`;
 const TIMEOUT_MS = 120_000;
 /**
- * What this picture cost, in ms a megapixel, on the machine on which the usual costs were measured with real clips (median of three, 2026-11-23): grain is
+ * What this picture cost, in ms a megapixel, on the machine on which the usual costs were measured with real clips (2026-11-26): grain is
  * dear to encode, so the picture tells how fast a machine is, not what a broadcast will cost.
  */
-const REFERENCE_MS_PER_MPX = 39;
+const REFERENCE_MS_PER_MPX = 23.6;
 /** A machine further from that one than this was not measured but disturbed. */
 const FACTOR_MIN = 0.05;
 const FACTOR_MAX = 20;
@@ -51,7 +52,8 @@ export const measureSpeeds = async (measure: MeasureCpu): Promise<EncoderSpeeds>
 /** Another processor, or another count of them, is another machine. */
 const machineOf = (): string => `${cpus()[0]?.model.trim() ?? 'unknown'} x ${cpus().length}`;
 
-type Remembered = { readonly machine: string; readonly speeds: EncoderSpeeds };
+/** `usual`: what `speeds` was made of; with other usual costs it is measured again. */
+type Remembered = { readonly machine: string; readonly usual: EncoderSpeeds; readonly speeds: EncoderSpeeds };
 
 export class SpeedBook {
   readonly #path: string;
@@ -80,7 +82,7 @@ export class SpeedBook {
         measureFfmpegCpuMs({ ffmpegPath, lavfiInput: PICTURE, outputArgs, timeoutMs: TIMEOUT_MS }),
       );
       this.#speeds = speeds;
-      const remembered: Remembered = { machine: machineOf(), speeds };
+      const remembered: Remembered = { machine: machineOf(), usual: SPEEDS_DEFAULT, speeds };
       replacePrivateFile(this.#path, JSON.stringify(remembered, undefined, 2));
       this.#log.info('transcode.speeds.measured', speeds);
     } catch (error) {
@@ -91,13 +93,14 @@ export class SpeedBook {
 
 const recall = (path: string): EncoderSpeeds | undefined => {
   try {
-    const { machine, speeds } = JSON.parse(readFileSync(path, 'utf8')) as Remembered;
+    const { machine, usual, speeds } = JSON.parse(readFileSync(path, 'utf8')) as Remembered;
     const costs = [
       speeds.decodeMsPerMpx,
       speeds.scaleMsPerMpx,
       ...PRESETS.map((preset) => speeds.encodeMsPerMpx[preset]),
     ];
-    return machine === machineOf() && costs.every((cost) => cost > 0 && cost < 1e4) ? speeds : undefined;
+    const isOfToday = machine === machineOf() && isDeepStrictEqual(usual, SPEEDS_DEFAULT);
+    return isOfToday && costs.every((cost) => cost > 0 && cost < 1e4) ? speeds : undefined;
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
 /**
  * Which smaller renditions are made of a source, and how hard the encoder may try: pure. Never above the source; the slowest preset that the CPU
- * budget allows; where even the fastest does not fit, rungs are left out from the top.
+ * budget and the time between two pictures allow; where even the fastest does not fit the budget, rungs are left out from the top.
  */
 import type { LadderEncoder } from './hardware-args.ts';
 
@@ -16,11 +16,14 @@ export type EncoderSpeeds = {
   readonly encodeMsPerMpx: Readonly<Record<Preset, number>>;
 };
 
-/** Measured 2026-11-23 and 25 on 2 shared cores (AMD EPYC) with ffmpeg 5.1, with what `ladder-args` adds to a preset; used until this machine's own were measured. */
+/**
+ * Measured 2026-11-26 on two clips of 1080 lines (2 cores of an Intel Xeon, model 167) with ffmpeg 5.1, with what `ladder-args` adds to a preset; used until
+ * this machine's own were measured.
+ */
 export const SPEEDS_DEFAULT: EncoderSpeeds = {
-  decodeMsPerMpx: 3.4,
-  scaleMsPerMpx: 2.5,
-  encodeMsPerMpx: { medium: 27, fast: 20, faster: 15, veryfast: 12.5, superfast: 7 },
+  decodeMsPerMpx: 3,
+  scaleMsPerMpx: 2,
+  encodeMsPerMpx: { medium: 27, fast: 22.5, faster: 15, veryfast: 12.2, superfast: 6.6 },
 };
 
 export type LadderCodec = 'h264' | 'av1';
@@ -124,6 +127,13 @@ const FPS_SLACK_RATIO = 1.1;
 const SLICED_MIN_PX = 400_000;
 /** The more pictures a second, the less each of them differs from the one before: half the bits for the second half. */
 const FPS_BASE = 30;
+/**
+ * Of the time between two pictures, all work on one may take this much: so can a ladder that fell behind make up for it, at one and a half times real
+ * time. More cores do not help: ffmpeg 5.1 decodes, scales and calls its encoders one after the other.
+ */
+const TIME_MAX_RATIO = 0.667;
+/** What two slices side by side gain where two cores are free: 1.93 to 1.95 were measured. */
+const SLICED_SPEEDUP = 1.9;
 
 export type LadderPlanInput = {
   readonly source: LadderSource;
@@ -149,14 +159,16 @@ export const planLadder = (input: LadderPlanInput): LadderPlan => {
   }
   const budgetCores = budgetCoresOf(input);
   const leftOut: LeftOut[] = [];
-  let shapes = options.sidesPx.flatMap((sidePx) => {
-    const shape = shapeOf(source, sidePx);
-    if (typeof shape === 'string') {
-      leftOut.push({ id: idOf(sidePx), why: shape });
-      return [];
-    }
-    return shape;
-  });
+  let shapes = options.sidesPx
+    .toSorted((a, b) => b - a)
+    .flatMap((sidePx) => {
+      const shape = shapeOf(source, sidePx);
+      if (typeof shape === 'string') {
+        leftOut.push({ id: idOf(sidePx), why: shape });
+        return [];
+      }
+      return shape;
+    });
   for (const { id } of shapes.slice(0, shedCount)) {
     leftOut.push({ id, why: SHED });
   }
@@ -172,7 +184,10 @@ export const planLadder = (input: LadderPlanInput): LadderPlan => {
   if (shapes.length === 0) {
     return { rungs: [], leftOut, cpuCores: 0 };
   }
-  const preset = PRESETS.find((candidate) => coresWith(candidate) <= budgetCores) ?? 'superfast';
+  const timeRatioWith = (preset: Preset): number =>
+    decodeCores + shapes.reduce((sum, shape) => sum + timeRatioOf(shape, preset, { speeds, coreCount }), 0);
+  const fits = (preset: Preset): boolean => coresWith(preset) <= budgetCores && timeRatioWith(preset) <= TIME_MAX_RATIO;
+  const preset = PRESETS.find(fits) ?? 'superfast';
   const rungs = shapes.map((shape) => toRung(shape, { preset, crf: crfOf(shape.id), options, coreCount, encoder }));
   return { rungs, leftOut, cpuCores: coresWith(preset) };
 };
@@ -229,6 +244,16 @@ export const megapixelsPerS = ({ widthPx, heightPx, frameRateFps }: LadderSource
 
 const coresOf = (shape: Shape, preset: Preset, { scaleMsPerMpx, encodeMsPerMpx }: EncoderSpeeds): number =>
   (megapixelsPerS(shape) * (scaleMsPerMpx + encodeMsPerMpx[preset])) / 1000;
+
+/** Share of the time between two pictures until this rung's is encoded, once it is its turn. */
+const timeRatioOf = (
+  shape: Shape,
+  preset: Preset,
+  { speeds, coreCount }: { speeds: EncoderSpeeds; coreCount: number },
+): number => {
+  const speedup = sliceCountOf(shape, coreCount) > 1 ? SLICED_SPEEDUP : 1;
+  return (megapixelsPerS(shape) * (speeds.scaleMsPerMpx + speeds.encodeMsPerMpx[preset] / speedup)) / 1000;
+};
 
 const toRung = (
   shape: Shape,

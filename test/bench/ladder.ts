@@ -10,12 +10,13 @@ import { systemClock } from '../../server/base/clock.ts';
 import { silentLog } from '../../server/observability/log.ts';
 import { Metrics } from '../../server/observability/metrics.ts';
 import { Rendition } from '../../server/relay/rendition.ts';
+import { planAv1 } from '../../transcode/av1/av1-plan.ts';
 import { BACKOFF_DEFAULTS } from '../../transcode/backoff.ts';
 import { LADDER_DEFAULTS, SPEEDS_DEFAULT, planLadder, type Rung } from '../../transcode/ladder-plan.ts';
 import { Ladder, LADDER_RUN_DEFAULTS } from '../../transcode/ladder.ts';
 import { bdRateOf, compareRung, type Measure, type RungComparison, type Span } from '../quality/compare.ts';
 import { encode, videoFacts } from '../quality/encode.ts';
-import { liveContender, liveLadder, plainLadder } from '../quality/encoders.ts';
+import { av1Contender, liveContender, liveLadder, plainLadder } from '../quality/encoders.ts';
 import { crfsAround } from '../quality/ladder-tool.ts';
 import { findQualityTools, type QualityTools } from '../quality/quality-tools.ts';
 import { encodeClip } from '../support/encoded-clip.ts';
@@ -28,6 +29,8 @@ const RUNG_ID = 'h720';
 /** Of each clip; the first second is not scored. */
 const CLIP_S = 6;
 const CLIPS_MAX_COUNT = 12;
+/** libaom's, over the qualities that the others reach. */
+const AV1_CRFS = [30, 37, 45, 52];
 /** As the planner is told on the machine of README's numbers. */
 const CORE_COUNT = 2;
 const SETTLE_MS = 8_000;
@@ -65,15 +68,23 @@ const clipsIn = async (tools: QualityTools, folder: string): Promise<string[]> =
     .map(({ path }) => path);
 };
 
-/** Of a source of 1080 lines: what the clip's pictures would be part of. */
-const plannedRungs = (frameRateFps: number): readonly Rung[] =>
-  planLadder({
-    source: { widthPx: 1920, heightPx: 1080, frameRateFps },
-    options: LADDER_DEFAULTS,
-    speeds: SPEEDS_DEFAULT,
-    coreCount: CORE_COUNT,
-    shedCount: 0,
-  }).rungs;
+/** For a source of 1080 lines: what the clip's pictures would be part of. */
+const plannedFor = (frameRateFps: number) => ({
+  source: { widthPx: 1920, heightPx: 1080, frameRateFps },
+  options: LADDER_DEFAULTS,
+  speeds: SPEEDS_DEFAULT,
+  coreCount: CORE_COUNT,
+  shedCount: 0,
+});
+
+const plannedRungs = (frameRateFps: number): readonly Rung[] => planLadder(plannedFor(frameRateFps)).rungs;
+
+/** As on a machine that has room for it. */
+const plannedAv1Rung = (frameRateFps: number): Rung => {
+  const planned = plannedFor(frameRateFps);
+  const options = { ...planned.options, av1: 'on' } as const;
+  return planAv1({ ...planned, options, h264: { rungCount: 1, cpuCores: 0, shedCount: 0 }, crfRise: 0 }).rungs[0]!;
+};
 
 const qualityRows = async (tools: QualityTools, clips: readonly string[]): Promise<BenchRow[]> => {
   const comparisons: RungComparison[] = [];
@@ -84,7 +95,11 @@ const qualityRows = async (tools: QualityTools, clips: readonly string[]): Promi
     comparisons.push(
       await compareRung({
         ...{ tools, rung, clip: path, inputPath: path, durationS: CLIP_S },
-        contenders: [liveContender(rung, crfs), liveContender({ ...rung, preset: 'medium' }, crfs)],
+        contenders: [
+          liveContender(rung, crfs),
+          liveContender({ ...rung, preset: 'medium' }, crfs),
+          av1Contender(plannedAv1Rung(frameRateFps), AV1_CRFS),
+        ],
         onStep: (words) => console.error(`  ${path}: ${words}`),
       }),
     );
@@ -92,6 +107,7 @@ const qualityRows = async (tools: QualityTools, clips: readonly string[]): Promi
   return [
     { place: 1, max: -30 },
     { place: 2, max: -34 },
+    { place: 3, max: -40 },
   ].flatMap(({ place, max }) =>
     (['vmaf', 'ssim'] as const).flatMap((measure) => bdRow(comparisons, { place, max, measure }) ?? []),
   );
@@ -111,7 +127,7 @@ const bdRow = (
   if (settled.length === 0) {
     return undefined;
   }
-  const name = comparisons[0]!.curves[place]!.name;
+  const name = [...new Set(comparisons.map(({ curves }) => curves[place]!.name))].join(' / ');
   return {
     name: `${name}: bits for the same 720p picture by ${measure.toUpperCase()}, against x264 veryfast CBR zerolatency`,
     value: meanOf(settled),

@@ -31,7 +31,7 @@ const BELOW_VMAF = 3;
 const LINES = 480;
 /** The clips of smaller pictures are tried as they are. */
 const LINES_MIN = 360;
-const PRESET = 'faster';
+const PRESET = 'veryfast';
 const CLIP_S = 6;
 /** Two refine what the first has found. */
 const PROBE_ROUNDS = 3;

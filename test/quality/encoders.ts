@@ -1,5 +1,6 @@
 /** What is compared: the ladder's own arguments as they are live, and the ladder people usually run. Pure. */
 import { usualRateFps } from '../../transcode/ffmpeg-args.ts';
+import { av1Outputs } from '../../transcode/av1/av1-args.ts';
 import { ladderGraph, ladderOutputs, type LadderJob } from '../../transcode/ladder-args.ts';
 import type { Preset, Rung } from '../../transcode/ladder-plan.ts';
 
@@ -38,6 +39,15 @@ export type Contender = {
 export const liveContender = (rung: Rung, crfs: readonly number[]): Contender => ({
   name: `Sluice, ${rung.preset}`,
   points: crfs.map((crf) => ({ label: `${rung.preset}, CRF ${crf}`, plan: liveRung(rung, crf) })),
+});
+
+/** The AV1 rung as its ladder makes it, at these CRFs of libaom's scale. */
+export const av1Contender = (rung: Rung, crfs: readonly number[]): Contender => ({
+  name: 'Sluice, AV1',
+  points: crfs.map((crf) => {
+    const job = jobOf([{ ...rung, frameDivisor: 1, crf }]);
+    return { label: `AV1, CRF ${crf}`, plan: { filterGraph: ladderGraph(job), outputs: av1Outputs(job) } };
+  }),
 });
 
 export type CbrOptions = { readonly bitrateBps: number; readonly preset: Preset };

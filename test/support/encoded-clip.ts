@@ -41,7 +41,7 @@ export const encodeClip = async (options: ClipOptions = {}): Promise<EncodedClip
     ...['-g', String(gopFrames), '-keyint_min', String(gopFrames), '-sc_threshold', '0', '-b:v', String(bitrateBps)],
     ...['-x264-params', 'aud=1', '-f', 'h264', 'pipe:1'],
   ]);
-  return readClip(bytes, { fps, widthPx: 640, heightPx: 360 });
+  return readClip(bytes, { fps, widthPx, heightPx });
 };
 
 /** Of a raw stream with access unit delimiters. */

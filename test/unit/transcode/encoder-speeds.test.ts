@@ -1,7 +1,7 @@
 /** What encoding costs here: measured against a baseline, remembered for this machine, and never trusted blindly. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { silentLog } from '../../../server/observability/log.ts';
@@ -11,7 +11,7 @@ import { PRESETS, SPEEDS_DEFAULT } from '../../../transcode/ladder-plan.ts';
 /** 1.5 s of 720p30 in millions of pixels. */
 const MEGAPIXELS = (1280 * 720 * 30 * 1.5) / 1e6;
 const BASE_MS = 300;
-const REFERENCE_MS_PER_MPX = 39;
+const REFERENCE_MS_PER_MPX = 23.6;
 
 const costing = (msPerMpx: number) => async (args: readonly string[]) =>
   Promise.resolve(BASE_MS + (args.includes('libx264') ? msPerMpx * MEGAPIXELS : 0));
@@ -42,6 +42,18 @@ test('what was remembered holds for this machine only; nonsense is measured agai
     assert.equal(book.isMeasured, false, text);
     assert.equal(book.speeds, SPEEDS_DEFAULT);
   }
+});
+
+test('what was remembered of other usual costs is measured again', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-speeds-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'encoder-speeds.json');
+  const machine = `${cpus()[0]?.model.trim() ?? 'unknown'} x ${cpus().length}`;
+  const speeds = { ...SPEEDS_DEFAULT, decodeMsPerMpx: 5 };
+  writeFileSync(path, JSON.stringify({ machine, usual: SPEEDS_DEFAULT, speeds }));
+  assert.deepEqual(new SpeedBook(path, silentLog).speeds, speeds);
+  writeFileSync(path, JSON.stringify({ machine, usual: { ...SPEEDS_DEFAULT, scaleMsPerMpx: 9 }, speeds }));
+  assert.equal(new SpeedBook(path, silentLog).isMeasured, false);
 });
 
 test('an ffmpeg that cannot be run leaves the usual costs, and nothing behind', async (t) => {

@@ -69,10 +69,12 @@ test('sides are even, whatever the source', () => {
 });
 
 test('more cores give a slower preset; too few leave rungs out from the top; the estimate stays within the budget', () => {
-  const presets = [1, 2, 4, 8].map((coreCount) => plan({}, { coreCount }).rungs[0]?.preset);
+  const presets = [1, 2, 4, 8].map(
+    (coreCount) => plan({ heightPx: 720, widthPx: 1280 }, { coreCount }).rungs[0]?.preset,
+  );
   assert.equal(presets.at(-1), 'medium');
-  assert.notEqual(presets[1], 'medium');
-  const small = plan({}, { options: { cpuMaxCores: 0.36 } });
+  assert.notEqual(presets[0], 'medium');
+  const small = plan({}, { options: { cpuMaxCores: 0.34 } });
   assert.deepEqual(
     small.rungs.map(({ id }) => id),
     ['h360'],
@@ -81,6 +83,16 @@ test('more cores give a slower preset; too few leave rungs out from the top; the
   for (const cpuMaxCores of [0.3, 0.5, 0.8, 1, 2, 4]) {
     assert.ok(plan({}, { options: { cpuMaxCores } }).cpuCores <= cpuMaxCores);
   }
+});
+
+test('cores that cannot work on one picture at once do not slow the preset: each rung waits for those above it', () => {
+  const presetOf = (frameRateFps: number): string | undefined =>
+    plan({ frameRateFps }, { options: { cpuMaxCores: 16 }, coreCount: 32 }).rungs[0]?.preset;
+  assert.deepEqual([15, 25, 30, 60].map(presetOf), ['medium', 'faster', 'veryfast', 'superfast']);
+});
+
+test('sizes in any order make the same ladder', () => {
+  assert.deepEqual(plan({}, { options: { sidesPx: [360, 720, 480] } }), plan({}));
 });
 
 test('what was shed is missing from the top, and the rest may take its time', () => {

@@ -34,7 +34,7 @@ const idsOf = ({ rungs }: LadderPlan): string[] => rungs.map(({ id }) => id);
 test('auto takes only what the H.264 rungs leave of the budget, a smaller size where that fits, and says why not', () => {
   assert.deepEqual(idsOf(plan({ coreCount: 2 })), []);
   assert.match(plan({ coreCount: 2 }).leftOut[0]?.why ?? '', /0\.\d cores left for AV1/);
-  assert.deepEqual(idsOf(plan({ coreCount: 5 })), ['av1h480']);
+  assert.deepEqual(idsOf(plan({ coreCount: 4 })), ['av1h480']);
   assert.deepEqual(idsOf(plan({ coreCount: 16 })), ['av1h720']);
   for (let cpuMaxCores = 0.4; cpuMaxCores < 6; cpuMaxCores += 0.1) {
     const options = { cpuMaxCores };
