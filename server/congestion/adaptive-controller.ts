@@ -24,6 +24,8 @@ import { ReceiverTwin } from './receiver-twin/receiver-twin.ts';
 import { RepairPolicy } from './repair-policy.ts';
 import { ReportEstimator } from './report-estimator.ts';
 import { ReportGuard } from './report-guard.ts';
+import type { ProbeWish } from './rung-prober.ts';
+import { RungProber } from './rung-prober.ts';
 
 const TICK_MS = 25;
 /** Until a first answer the prior's rate is doubled to send the cached GOP. */
@@ -38,6 +40,8 @@ const PACE_TOP_RATIO = 6;
 const KEYFRAME_PACE_RATIO = 1.5;
 const BURST_PLAIN_MS = 5;
 const REPAIR_SMOOTHING = 0.1;
+/** A queue lower than this is none. */
+const CALM_QUEUE_MS = 10;
 
 type MutableDecision = { -readonly [Key in keyof Decision]: Decision[Key] };
 
@@ -57,6 +61,7 @@ export class AdaptiveController implements CongestionController {
   readonly #repairs: RepairPolicy;
   readonly #twin = new ReceiverTwin();
   readonly #playout: Playout;
+  readonly #prober = new RungProber();
   readonly #decision: MutableDecision;
   #joinedAtMs = Number.NaN;
   #gop: GopOffer | undefined;
@@ -131,7 +136,7 @@ export class AdaptiveController implements CongestionController {
     this.#isGopCut = false;
     this.#isKeyframeDue = true;
     this.#decision.isBacklogDropped = this.#mechanisms.hasTailCut && this.#backlogMs > this.#parameters.dropBacklogMs;
-    this.#estimator.onGop(needOf(offer.renditions[0], 0));
+    this.#estimator.onGop(needOf(offer.renditions[0], 0), nowMs);
     const needMs = this.#twin.takeWorstNeedMs();
     if (!Number.isNaN(needMs)) {
       this.#playout.onBlock(needMs);
@@ -142,7 +147,7 @@ export class AdaptiveController implements CongestionController {
     this.#decision.renditionIndex = this.#allocator.onGop(
       offer,
       {
-        estimateBps: this.#isSilent(nowMs) ? 0 : (this.#reported?.estimateBps ?? this.#estimator.lowBps),
+        estimateBps: this.#isSilent(nowMs) ? 0 : (this.#reported?.estimateBps ?? this.#estimator.lowBps(nowMs)),
         queueMs: this.#observer.queuePeakMs,
         backlogMs: this.#backlogMs,
         repairRatio: this.#repairRatio,
@@ -162,6 +167,11 @@ export class AdaptiveController implements CongestionController {
 
   onPacketSent(packet: SentPacket, nowMs: number): void {
     this.#observer.onSent(packet, nowMs);
+    if (packet.kind === 'probe') {
+      this.#prober.onProbeSent(packet.bytes);
+    } else {
+      this.#prober.onSent(packet.bytes);
+    }
     if (packet.kind === 'video') {
       this.#lastVideoSeq = packet.videoSeqExt;
       this.#videoBytes += packet.bytes;
@@ -175,6 +185,11 @@ export class AdaptiveController implements CongestionController {
       return false;
     }
     this.#headroom.observe(this.#observer.queueMs, this.#observer.lostCount, nowMs);
+    const probed = this.#observer.probe.result(this.#observer.answeredSeqExt, nowMs);
+    if (probed !== undefined) {
+      this.#estimator.onProbe(probed, nowMs);
+      this.#prober.onAnswer(probed.bps, nowMs);
+    }
     this.#estimator.onFeedback(nowMs);
     return true;
   }
@@ -224,7 +239,9 @@ export class AdaptiveController implements CongestionController {
     decision.rttMs = this.#observer.rttMs;
     this.#backlogMs = (backlogBytes * 8_000) / estimateBps;
     decision.isGopCut = this.#isGopCut ||= this.#shouldCut(nowMs);
-    decision.paceBps = this.#paceBps(nowMs);
+    this.#probeIfUseful(nowMs);
+    decision.probe = this.#observer.probe.sending;
+    decision.paceBps = Math.max(this.#paceBps(nowMs), decision.probe?.totalBps ?? 0);
     const burstMs = this.#mechanisms.hasBurstPacing ? this.#headroom.burstMs : BURST_PLAIN_MS;
     decision.burstBytes = (estimateBps * burstMs) / 8_000;
     this.#playout.tick(this.#guard.floorMs, nowMs);
@@ -232,6 +249,41 @@ export class AdaptiveController implements CongestionController {
       this.#options.hasPlayoutDelay && this.#mechanisms.hasPlayout ? this.#playout.delayMs : undefined;
     decision.nextAtMs = nowMs + TICK_MS;
     return decision;
+  }
+
+  /** Only while nothing of it can hurt: no queue, no loss, nothing waiting; and while a higher rendition may follow. */
+  #probeIfUseful(nowMs: number): void {
+    const { probe, queuePeakMs, lostCount, feedbackAtMs } = this.#observer;
+    const isCalm =
+      queuePeakMs < CALM_QUEUE_MS && lostCount === 0 && this.#backlogMs < CALM_QUEUE_MS && !this.#isKeyframeLeaving;
+    const isMeasured = this.#estimator.isMeasured(nowMs);
+    const isKnown =
+      this.#lastVideoSeq >= 0 && this.#reported === undefined && !Number.isNaN(feedbackAtMs) && !this.#isSilent(nowMs);
+    if (
+      !this.#mechanisms.hasRungProbes ||
+      probe.isBusy ||
+      !isKnown ||
+      isMeasured ||
+      !isCalm ||
+      nowMs < this.#allocator.upFromMs
+    ) {
+      return;
+    }
+    const request = this.#prober.plan(this.#probeWish(nowMs), nowMs);
+    if (request !== undefined) {
+      probe.begin(request);
+    }
+  }
+
+  #probeWish(nowMs: number): ProbeWish {
+    const renditions = this.#gop?.renditions ?? [];
+    const index = this.#allocator.index;
+    const isTop = index >= renditions.length - 1;
+    return {
+      topBps: isTop ? 0 : this.#allocator.wantedBps(renditions.at(-1), this.#repairRatio),
+      estimateBps: this.#estimator.lowBps(nowMs),
+      jitterMs: this.#observer.trains.jitterMs,
+    };
   }
 
   get #estimateBps(): number {

@@ -32,6 +32,16 @@ export class Allocator {
     return this.#index;
   }
 
+  /** When the rendition may rise again after it fell. */
+  get upFromMs(): number {
+    return this.#downAtMs + this.#stickMs;
+  }
+
+  /** What the estimate must be for a rendition to be chosen over a lower one. */
+  wantedBps(rendition: RenditionCost | undefined, repairRatio: number): number {
+    return (this.#parameters.upMarginRatio * needOf(rendition, repairRatio)) / this.#parameters.safetyRatio;
+  }
+
   /** Before the first GOP. */
   begin(offer: GopOffer, estimateBps: number): number {
     this.#index = this.#highestFitting(offer, estimateBps, 0, 1);
@@ -53,7 +63,8 @@ export class Allocator {
       return this.#index;
     }
     this.#okSinceMs = Number.isNaN(this.#okSinceMs) ? nowMs : this.#okSinceMs;
-    const isHeld = nowMs - this.#okSinceMs >= (this.#upAtMs === Number.NEGATIVE_INFINITY ? 0 : upHoldMs);
+    // Until it has proved too high once, what was measured is believed.
+    const isHeld = nowMs - this.#okSinceMs >= (this.#downAtMs === Number.NEGATIVE_INFINITY ? 0 : upHoldMs);
     if (isHeld && nowMs - this.#downAtMs > this.#stickMs) {
       this.#index = wanted;
       this.#upAtMs = nowMs;
@@ -68,7 +79,7 @@ export class Allocator {
       return;
     }
     // Up and soon down again: the next time up waits longer.
-    const isFlap = nowMs - this.#upAtMs < this.#stickMs;
+    const isFlap = this.#upAtMs > this.#downAtMs && nowMs - this.#upAtMs < this.#stickMs;
     const isQuiet = nowMs - this.#downAtMs > FLAP_FORGET_MS;
     this.#stickMs = isFlap
       ? Math.min(STICK_MAX_MS, 2 * this.#stickMs)

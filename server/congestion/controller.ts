@@ -4,7 +4,7 @@
  * runs, and a recorded session replays bit for bit. Index 0 is the lowest rendition everywhere.
  */
 
-/** `probe`: padding, sent only to learn what the link carries; the baseline alone asks for it. */
+/** `probe`: copies of pictures, sent to learn what the link carries. */
 export type PacketKind = 'audio' | 'video' | 'rtx' | 'probe';
 
 /** Read during the call only: the sender may change one object in place for every packet. */
@@ -14,7 +14,7 @@ export type SentPacket = {
   /** As an IP packet: RTP with its head and tag, + 28. */
   readonly bytes: number;
   readonly kind: PacketKind;
-  /** Number of the video packet these bytes are, or are a copy of; −1 for sound and padding. Grows by one from packet to packet, over every rendition. */
+  /** Number of the video packet these bytes are, or are a copy of; −1 for sound. Grows by one from packet to packet, over every rendition. */
   readonly videoSeqExt: number;
 };
 
@@ -97,8 +97,10 @@ export type ProbeRequest = {
   readonly id: number;
   /** Rate of media and probe together while it lasts. */
   readonly totalBps: number;
-  /** Bytes to be sent beside the media. */
+  /** Bytes to be sent beside the media, as copies of the last keyframe's packets or of pictures since. */
   readonly bytes: number;
+  /** In packets no larger than this, where there are such. */
+  readonly packetMaxBytes: number;
   readonly endsAtMs: number;
 };
 

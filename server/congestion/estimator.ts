@@ -1,10 +1,11 @@
 /**
- * What the link carries. GCC's slope and losses, and three things it does not have: trains of packets that measure capacity directly, the
- * height of the queue (its slope forgets a queue that stands), and doubt about over-use while there was little to send.
+ * What the link carries. GCC's slope and losses, and three things it does not have: trains of packets that measure capacity directly (keyframes, and
+ * probes where those are small), the height of the queue (its slope forgets a queue that stands), and doubt about over-use while there was little to send.
  */
 import { Aimd } from './gcc/aimd.ts';
 import type { LinkObserver } from './link-observer.ts';
 import type { Mechanisms, Parameters } from './parameters.ts';
+import type { ProbeResult } from './probe-meter.ts';
 import type { TrainSample } from './train-sampler.ts';
 
 const MIN_BPS = 100_000;
@@ -19,6 +20,9 @@ const FLOOR_KEPT_RATIO = 0.5;
 const CAPACITY_FRESH_MS = 2_000;
 /** On over-use a measured capacity is kept to this part; a mere rate of arrival to `backoffRatio`. */
 const CAPACITY_KEPT_RATIO = 0.95;
+/** Less than this part of the estimate is little to send; over-use then keeps that part of the estimate. */
+const LITTLE_RATIO = 0.6;
+const LITTLE_KEPT_RATIO = 0.8;
 /** Over-use needs a queue: below this it was a keyframe's shadow. */
 const OVERUSE_QUEUE_MIN_MS = 8;
 const DRAIN_AFTER_MS = 1_000;
@@ -26,6 +30,7 @@ const DRAIN_RATIO = 0.9;
 const DRAINED_MS = 10;
 const LOW_SAMPLE_COUNT = 10;
 const LOW_QUANTILE = 0.2;
+const LOW_MAX_AGE_MS = 5_000;
 
 export class Estimator {
   readonly observer: LinkObserver;
@@ -42,6 +47,7 @@ export class Estimator {
   #floorBps = MIN_BPS;
   #feedbackAtMs = Number.NaN;
   readonly #recentBps: number[] = [];
+  readonly #recentAtMs: number[] = [];
   #recentCount = 0;
 
   constructor(observer: LinkObserver, options: { startBps: number; parameters: Parameters; mechanisms: Mechanisms }) {
@@ -67,27 +73,33 @@ export class Estimator {
     return this.#isDraining;
   }
 
+  /** A train that filled the link has told what it carries, not long ago. */
+  isMeasured(nowMs: number): boolean {
+    return nowMs - this.#capacityAtMs < CAPACITY_FRESH_MS;
+  }
+
   /** Whether the last train filled the link: the estimate is then a measurement, not a lower bound. */
   get isSaturated(): boolean {
     return this.#isSaturated;
   }
 
-  /** The 20 % quantile of the estimates at the last keyframes that filled the link. */
-  get lowBps(): number {
-    const count = Math.min(this.#recentCount, LOW_SAMPLE_COUNT);
-    if (count < 3) {
+  /** The 20 % quantile of the estimates at the last keyframes that filled the link, as far as they are no older than five seconds. */
+  lowBps(nowMs: number): number {
+    const recent = this.#recentBps.filter((_, index) => nowMs - (this.#recentAtMs[index] ?? 0) < LOW_MAX_AGE_MS);
+    if (recent.length < 3) {
       return this.#estimateBps;
     }
-    const sorted = this.#recentBps.toSorted((a, b) => a - b);
-    return Math.min(this.#estimateBps, sorted[Math.floor(LOW_QUANTILE * count)] ?? this.#estimateBps);
+    recent.sort((a, b) => a - b);
+    return Math.min(this.#estimateBps, recent[Math.floor(LOW_QUANTILE * recent.length)] ?? this.#estimateBps);
   }
 
   /** `floorBps`: what the lowest rendition needs. */
-  onGop(floorBps: number): void {
+  onGop(floorBps: number, nowMs: number): void {
     this.#floorBps = floorBps;
     // A lower bound says nothing about how low the link can go.
     if (this.#isSaturated) {
       this.#recentBps[this.#recentCount % LOW_SAMPLE_COUNT] = this.#estimateBps;
+      this.#recentAtMs[this.#recentCount % LOW_SAMPLE_COUNT] = nowMs;
       this.#recentCount += 1;
     }
   }
@@ -114,6 +126,14 @@ export class Estimator {
       observer.loss.update(this.#aimd.estimateBps, ackedBps, nowMs);
     }
     this.#settle();
+  }
+
+  /** A train made for the purpose has come through, at this rate. */
+  onProbe(result: ProbeResult, nowMs: number): void {
+    if (!Number.isNaN(result.bps)) {
+      this.#onTrain({ bps: result.bps, isSaturated: this.observer.trains.isStretched(result.stretchMs) }, nowMs);
+      this.#settle();
+    }
   }
 
   onTick(nowMs: number): void {
@@ -155,10 +175,19 @@ export class Estimator {
   }
 
   #backOff(ackedBps: number, nowMs: number): void {
+    const { backoffRatio } = this.#parameters;
     const isKnown = nowMs - this.#capacityAtMs < CAPACITY_FRESH_MS && this.#mechanisms.hasTrains;
-    const keptBps = isKnown ? (this.#capacityBps * CAPACITY_KEPT_RATIO) / this.#parameters.backoffRatio : 0;
+    const knownBps = isKnown ? CAPACITY_KEPT_RATIO * this.#capacityBps : 0;
+    const littleBps = this.#isLittle(ackedBps) ? LITTLE_KEPT_RATIO * this.#aimd.estimateBps : 0;
     const acked = Number.isNaN(ackedBps) ? 0 : ackedBps;
-    this.#aimd.update('over', Math.max(acked, keptBps) || Number.NaN, this.observer.rttMs, nowMs);
+    const measuredBps = Math.max(acked, knownBps / backoffRatio, littleBps / backoffRatio);
+    this.#aimd.update('over', measuredBps || Number.NaN, this.observer.rttMs, nowMs);
+  }
+
+  /** With little to send, what arrives is what was sent: while the queue is low it does not undo what was proved before. */
+  #isLittle(ackedBps: number): boolean {
+    const isLow = this.#mechanisms.hasQueueHeight && this.observer.queuePeakMs < this.#parameters.queueDrainMs;
+    return isLow && ackedBps < LITTLE_RATIO * this.#aimd.estimateBps;
   }
 
   #watchQueue(ackedBps: number, nowMs: number): void {

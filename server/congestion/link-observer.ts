@@ -182,8 +182,12 @@ export class LinkObserver {
     const kind = history.kind(packet.seqExt);
     this.detector.onPacket(packet.sentAtMs, packet.arrivedAtMs);
     this.acked.onPacket(packet.sentAtMs, packet.arrivedAtMs, packet.bytes);
-    this.probe.onArrived(packet);
-    this.trains.onPacket(packet);
+    if (this.probe.covers(packet.seqExt)) {
+      this.probe.onArrived(packet);
+      this.trains.end();
+    } else {
+      this.trains.onPacket(packet);
+    }
     const videoSeqExt = history.videoSeqExt(packet.seqExt);
     if (sink !== undefined && videoSeqExt >= 0) {
       sink.onArrival(videoSeqExt, packet.arrivedAtMs, kind !== 'video');

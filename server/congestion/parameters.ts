@@ -48,7 +48,7 @@ export const PARAMETER_RANGES: Readonly<Record<keyof Parameters, Range>> = {
   queueDrainMs: { default: 40, min: 15, max: 120, unit: 'ms' },
   trainGainRatio: { default: 0.5, min: 0.1, max: 0.8, unit: 'ratio' },
   safetyRatio: { default: 0.85, min: 0.6, max: 1, unit: '× estimate' },
-  upMarginRatio: { default: 1.1, min: 1, max: 1.5, unit: '× need' },
+  upMarginRatio: { default: 1.2, min: 1, max: 1.5, unit: '× need' },
   upHoldMs: { default: 2_000, min: 0, max: 10_000, unit: 'ms' },
   stickMs: { default: 4_000, min: 2_000, max: 60_000, unit: 'ms' },
   paceRatio: { default: 2, min: 1.05, max: 4, unit: '× estimate' },
@@ -121,6 +121,8 @@ export const tuneFor = (tuning: Tuning, base: Parameters, smoothnessRatio: numbe
 export type Mechanisms = {
   /** Capacity from trains of packets, keyframes above all. */
   readonly hasTrains: boolean;
+  /** Trains of copies where keyframes are too small to tell what a higher rendition needs. */
+  readonly hasRungProbes: boolean;
   /** Over-use by the queue's height, not its slope alone. */
   readonly hasQueueHeight: boolean;
   readonly hasBurstPacing: boolean;
@@ -133,6 +135,7 @@ export type Mechanisms = {
 
 export const ALL_MECHANISMS: Mechanisms = {
   hasTrains: true,
+  hasRungProbes: true,
   hasQueueHeight: true,
   hasBurstPacing: true,
   hasTailCut: true,

@@ -1,6 +1,14 @@
 /** What one probe has shown: the packets between its first and its last number, however they were meant, sent at one rate and received at another. */
 import type { ProbeRequest } from './controller.ts';
 
+export type ProbeResult = {
+  /** What came through, in bits a second; NaN: too little did to tell. */
+  readonly bps: number;
+  /** By how much longer it took to arrive than to be sent. */
+  readonly stretchMs: number;
+};
+
+const FAILED: ProbeResult = { bps: Number.NaN, stretchMs: 0 };
 const COUNTED_MIN_RATIO = 0.8;
 const SEND_RECEIVE_MAX_RATIO = 2;
 const SATURATED_RATIO = 0.9;
@@ -36,10 +44,16 @@ export class ProbeMeter {
     return this.#request !== undefined;
   }
 
+  /** Whether this packet is part of the probe that is being sent or answered. */
+  covers(seqExt: number): boolean {
+    return this.#request !== undefined && seqExt >= this.#firstSeqExt && seqExt <= this.#lastSeqExt;
+  }
+
   begin(request: ProbeRequest): void {
     this.#request = request;
     this.#isSending = true;
     this.#firstSeqExt = -1;
+    this.#lastSeqExt = -1;
     this.#sentBytes = 0;
     this.#sentCount = 0;
     this.#arrivedCount = 0;
@@ -52,7 +66,7 @@ export class ProbeMeter {
   }
 
   onSent(seqExt: number, bytes: number, isProbe: boolean, nowMs: number): void {
-    if (!this.#isSending || this.#request === undefined) {
+    if (!this.#isSending || this.#request === undefined || (this.#firstSeqExt < 0 && !isProbe)) {
       return;
     }
     this.#firstSeqExt = this.#firstSeqExt < 0 ? seqExt : this.#firstSeqExt;
@@ -64,7 +78,7 @@ export class ProbeMeter {
 
   /** In the order of sending. */
   onArrived(packet: { seqExt: number; sentAtMs: number; arrivedAtMs: number; bytes: number }): void {
-    if (this.#request === undefined || packet.seqExt < this.#firstSeqExt || packet.seqExt > this.#lastSeqExt) {
+    if (!this.covers(packet.seqExt)) {
       return;
     }
     if (this.#arrivedCount === 0) {
@@ -80,8 +94,8 @@ export class ProbeMeter {
     this.#bytes += packet.bytes;
   }
 
-  /** Bits a second that came through; NaN: it has failed; undefined: not known yet. The probe is over with an answer. */
-  result(answeredUntilSeqExt: number, nowMs: number): number | undefined {
+  /** Undefined: not known yet, or nothing of it was sent in time. The probe is over with an answer. */
+  result(answeredUntilSeqExt: number, nowMs: number): ProbeResult | undefined {
     const request = this.#request;
     if (request === undefined) {
       return undefined;
@@ -89,24 +103,30 @@ export class ProbeMeter {
     if (this.#isSending && nowMs >= request.endsAtMs) {
       this.#isSending = false;
     }
-    const isAnswered = this.#firstSeqExt >= 0 && answeredUntilSeqExt >= this.#lastSeqExt;
+    if (!this.#isSending && this.#sentCount === 0) {
+      this.#request = undefined;
+      return undefined;
+    }
+    const isAnswered = answeredUntilSeqExt >= this.#lastSeqExt;
     if (this.#isSending || (!isAnswered && nowMs < request.endsAtMs + ANSWER_MAX_MS)) {
       return undefined;
     }
     this.#request = undefined;
     if (this.#arrivedCount < PACKET_MIN_COUNT || this.#arrivedCount < COUNTED_MIN_RATIO * this.#sentCount) {
-      return Number.NaN;
+      return FAILED;
     }
     const sendMs = this.#lastSentMs - this.#firstSentMs;
     const receiveMs = this.#lastArrivedMs - this.#firstArrivedMs;
     if (sendMs <= 0 || receiveMs <= 0) {
-      return Number.NaN;
+      return FAILED;
     }
     const sentBps = ((this.#bytes - this.#lastBytes) * 8_000) / sendMs;
     const receivedBps = ((this.#bytes - this.#firstBytes) * 8_000) / receiveMs;
     if (receivedBps > SEND_RECEIVE_MAX_RATIO * sentBps) {
-      return Number.NaN;
+      return FAILED;
     }
-    return receivedBps < SATURATED_RATIO * sentBps ? SATURATED_FACTOR * receivedBps : Math.min(sentBps, receivedBps);
+    const isSlower = receivedBps < SATURATED_RATIO * sentBps;
+    const bps = isSlower ? SATURATED_FACTOR * receivedBps : Math.min(sentBps, receivedBps);
+    return { bps, stretchMs: receiveMs - sendMs };
   }
 }

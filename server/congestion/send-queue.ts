@@ -33,7 +33,6 @@ export class SendQueue<Picture extends QueuedPicture, Repair> {
   #repairs: Repair[] = [];
   #repairHeadIndex = 0;
   #probeBytes = 0;
-  #probePacketBytes = 1_200;
   #droppedCount = 0;
 
   constructor(options: { pictureBytes: SizeOf<Picture>; repairBytes: SizeOf<Repair> }) {
@@ -92,10 +91,15 @@ export class SendQueue<Picture extends QueuedPicture, Repair> {
     return true;
   }
 
-  /** Bytes to be sent only to learn; they go when nothing else waits, and beside the pacer's credit. */
-  setProbe(bytes: number, packetBytes: number): void {
+  /** Bytes to be sent only to learn; they go when nothing else waits. */
+  setProbe(bytes: number): void {
     this.#probeBytes = bytes;
-    this.#probePacketBytes = packetBytes;
+  }
+
+  /** A packet of the probe was sent, of a size that its sender alone knew. To be called after each `probe` that `next` gave, or the probe ended. */
+  chargeProbe(bytes: number, nowMs: number): void {
+    this.#probeBytes -= bytes;
+    this.pacer.charge(bytes, nowMs);
   }
 
   /** What leaves now; undefined: nothing may. Call until undefined. */
@@ -108,11 +112,7 @@ export class SendQueue<Picture extends QueuedPicture, Repair> {
     if (picture !== undefined) {
       return this.#nextPacket(picture, nowMs);
     }
-    if (this.#probeBytes > 0 && this.pacer.takes(this.#probePacketBytes, nowMs, false)) {
-      this.#probeBytes -= this.#probePacketBytes;
-      return { kind: 'probe' };
-    }
-    return undefined;
+    return this.#probeBytes > 0 && this.pacer.takes(0, nowMs, false) ? { kind: 'probe' } : undefined;
   }
 
   /** When `next` is worth a call; Infinity: nothing waits. */

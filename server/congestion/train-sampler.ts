@@ -36,6 +36,16 @@ export class TrainSampler {
   #jitterMs = 2;
   #headDelayMs = Number.NaN;
 
+  /** How much delays change from one packet to one that left later. */
+  get jitterMs(): number {
+    return this.#jitterMs;
+  }
+
+  /** Whether so much more time to arrive than to be sent is the link's doing, not jitter's. */
+  isStretched(stretchMs: number): boolean {
+    return stretchMs > Math.max(STRETCH_MIN_MS, STRETCH_JITTER_FACTOR * this.#jitterMs);
+  }
+
   /** What the last train that ended has shown; taken once. */
   take(): TrainSample | undefined {
     const sample = this.#sample;
@@ -70,6 +80,13 @@ export class TrainSampler {
     this.#headDelayMs = delayMs;
   }
 
+  /** The train is over, whatever follows it how soon. */
+  end(): void {
+    this.#end();
+    this.#count = 0;
+    this.#lastSentMs = Number.NEGATIVE_INFINITY;
+  }
+
   #end(): void {
     const sentMs = this.#lastSentMs - this.#firstSentMs;
     const arrivedMs = this.#lastArrivedMs - this.#firstArrivedMs;
@@ -82,9 +99,7 @@ export class TrainSampler {
     }
     const sentBps = bits / Math.max(sentMs, 1);
     const arrivedBps = bits / arrivedMs;
-    const stretchMs = arrivedMs - sentMs;
-    const isStretched = stretchMs > Math.max(STRETCH_MIN_MS, STRETCH_JITTER_FACTOR * this.#jitterMs);
-    const isSaturated = isStretched && sentBps > SATURATED_RATIO * arrivedBps;
+    const isSaturated = this.isStretched(arrivedMs - sentMs) && sentBps > SATURATED_RATIO * arrivedBps;
     this.#sample = { bps: isSaturated ? arrivedBps : Math.min(sentBps, arrivedBps), isSaturated };
   }
 }

@@ -3,8 +3,8 @@
  *
  *     npm run sim -- --list
  *     npm run sim -- --scenario step-down-up --seed 7 [--policy ours|b0|b1|b2|lowest|wide] [--smoothness 0.5] [--html FILE]
- *     npm run sim -- --trace ID --traces DIR [the same]
- *     npm run sim -- --table [--traces DIR] [--split search,validation] [--seconds 300] [--seeds 1] [--ablate]
+ *     npm run sim -- --trace ID --traces DIR [the same, --ladder busy|quiet|tiny]
+ *     npm run sim -- --table [--traces DIR] [--split search,validation] [--seconds 300] [--seeds 1] [--ladder busy,quiet,tiny] [--ablate]
  *     npm run sim -- --cost
  */
 import { writeFile } from 'node:fs/promises';
@@ -13,9 +13,10 @@ import { parseArgs } from 'node:util';
 import { measureCost } from './cost.ts';
 import type { SplitName } from './corpus.ts';
 import { linkOf, loadCorpus } from './corpus.ts';
+import { LADDERS } from './ladder-source.ts';
 import { ABLATIONS, ours, policyOf } from './policies.ts';
 import { SCENARIOS } from './scenarios.ts';
-import { durationOf, linkOfScenario, watch } from './scenario-run.ts';
+import { durationOf, ladderOf, linkOfScenario, watch } from './scenario-run.ts';
 import { sparklines, tellResult, tellSteps, toHtml } from './story.ts';
 import { makeTable } from './table.ts';
 
@@ -36,6 +37,7 @@ const { values } = parseArgs({
     smoothness: { type: 'string', default: '0.5' },
     traces: { type: 'string', default: TRACES_DEFAULT },
     split: { type: 'string', default: 'search,validation' },
+    ladder: { type: 'string', default: 'busy' },
     ablate: { type: 'boolean', default: false },
     html: { type: 'string' },
   },
@@ -58,6 +60,11 @@ const splitNames = (): SplitName[] =>
     .split(',')
     .map((name) => SPLITS.find((split) => split === name) ?? fail(`--split: unknown part ${name}`));
 
+const ladders = values.ladder.split(',').map((name) => ({
+  name,
+  ladder: LADDERS[name] ?? fail(`--ladder: unknown ${name}, they are ${Object.keys(LADDERS).join(' ')}`),
+}));
+
 const loadTraces = async (splits: readonly SplitName[]) => {
   const traces = await loadCorpus(values.traces, splits);
   if (traces === undefined) {
@@ -68,7 +75,7 @@ const loadTraces = async (splits: readonly SplitName[]) => {
 
 const show = async (title: string, sentences: readonly string[], watched: ReturnType<typeof watch>): Promise<void> => {
   const all = [...sentences, ...tellResult(watched)];
-  console.log([title, '', ...all, '', ...sparklines(watched.series)].join('\n'));
+  console.log([title, '', ...all, '', ...sparklines(watched)].join('\n'));
   if (values.html !== undefined) {
     await writeFile(values.html, toHtml(title, all, watched));
   }
@@ -86,13 +93,14 @@ if (values.list) {
 } else if (values.scenario !== undefined) {
   const scenario =
     SCENARIOS.find(({ name }) => name === values.scenario) ?? fail(`unknown scenario ${values.scenario}`);
-  const watched = watch(linkOfScenario(scenario), policy, { seed, durationMs: durationOf(scenario) });
+  const run = { seed, durationMs: durationOf(scenario), ladder: ladderOf(scenario) };
+  const watched = watch(linkOfScenario(scenario), policy, run);
   await show(`${scenario.title}, ${policy.name}, seed ${seed}`, tellSteps(scenario, watched), watched);
 } else if (values.trace !== undefined) {
   const traces = await loadTraces(['search', 'validation']);
   const trace = traces?.find(({ id }) => id === values.trace);
   if (trace !== undefined) {
-    const watched = watch(linkOf(trace, seed), policy, { seed, durationMs });
+    const watched = watch(linkOf(trace, seed), policy, { seed, durationMs, ladder: ladders[0]!.ladder });
     await show(`Trace ${trace.id} (semi-real), ${policy.name}, seed ${seed}`, [], watched);
   } else if (traces !== undefined) {
     fail(`no trace ${values.trace} among search and validation; they are ${traces.map(({ id }) => id).join(' ')}`);
@@ -105,9 +113,11 @@ if (values.list) {
     console.log(
       `Parts ${values.split}, λ = ${smoothnessRatio}; all semi-real: losses, delays and what happens within a bin are added by class`,
     );
-    console.log(
-      makeTable(mine, values.ablate ? ABLATIONS : [], traces, { durationMs, seeds, smoothnessRatio }).join('\n'),
-    );
+    for (const { name, ladder } of ladders) {
+      console.log(`\nLadder ${name}: ${ladder.rungs.map(({ bitrateBps }) => `${bitrateBps / 1e6}`).join(', ')} Mbit/s`);
+      const options = { durationMs, seeds, smoothnessRatio, ladder };
+      console.log(makeTable(mine, values.ablate ? ABLATIONS : [], traces, options).join('\n'));
+    }
   }
 } else {
   fail('one of --list, --scenario NAME, --trace ID, --table, --cost');

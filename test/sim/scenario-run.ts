@@ -1,6 +1,8 @@
 /** Runs a scenario or a trace and keeps what a plot and a few sentences need. */
 import type { LinkModelOptions } from '../latency/link/link-model.ts';
 import { makeCheckers } from './checkers.ts';
+import type { LadderOptions } from './ladder-source.ts';
+import { LADDERS, LADDER_DEFAULT } from './ladder-source.ts';
 import type { Policy } from './policies.ts';
 import type { Scenario, Window } from './scenarios.ts';
 import { runViewer, type RunResult } from './viewer-run.ts';
@@ -21,6 +23,7 @@ export type Series = {
 
 export type Watched = {
   readonly result: RunResult;
+  readonly ladder: LadderOptions;
   readonly series: Series;
   readonly faults: readonly string[];
 };
@@ -31,7 +34,11 @@ export type LinkPair = {
   readonly feedbackEveryMs?: number;
 };
 
-export const watch = (link: LinkPair, policy: Policy, run: { seed: number; durationMs: number }): Watched => {
+export const watch = (
+  link: LinkPair,
+  policy: Policy,
+  run: { seed: number; durationMs: number; ladder: LadderOptions },
+): Watched => {
   const series: Series = { capacityBps: [], estimateBps: [], rungIndex: [], playoutDelayMs: [], queueMs: [] };
   const checkers = makeCheckers({ rungCount: RUNG_COUNT, isOurs: policy.name === 'ours' });
   const result = runViewer({
@@ -51,8 +58,10 @@ export const watch = (link: LinkPair, policy: Policy, run: { seed: number; durat
       series.queueMs.push((down.queueBytes(nowMs) * 8_000) / Math.max(capacityBps, 100_000));
     },
   });
-  return { result, series, faults: checkers.faults };
+  return { result, ladder: run.ladder, series, faults: checkers.faults };
 };
+
+export const ladderOf = ({ ladder }: Scenario): LadderOptions => LADDERS[ladder ?? 'busy'] ?? LADDER_DEFAULT;
 
 export const durationOf = ({ steps }: Scenario): number => steps.reduce((sum, { forMs }) => sum + forMs, 0);
 

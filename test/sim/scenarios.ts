@@ -20,6 +20,8 @@ export type Step = {
 export type Scenario = {
   readonly name: string;
   readonly title: string;
+  /** Of `LADDERS`; `busy` where nothing is said. */
+  readonly ladder?: string;
   readonly rttMs: number;
   readonly jitterMs?: number;
   readonly lossRatio?: number;
@@ -145,6 +147,48 @@ export const SCENARIOS: readonly Scenario[] = [
         expect: {
           text: 'the queue does not stand',
           holds: ({ queueMs, latencyP50Ms }) => queueMs < 400 && latencyP50Ms < 500,
+        },
+      },
+    ],
+  },
+  {
+    name: 'climb',
+    title: 'A link that carries everything, a scene with keyframes of three packets on the lowest rung',
+    ladder: 'tiny',
+    rttMs: 40,
+    jitterMs: 1,
+    queueMs: 60,
+    steps: [
+      {
+        forMs: 5_000,
+        rateBps: 20 * MEGA,
+        expect: {
+          text: 'the highest rendition, no stall',
+          holds: ({ rungIndex, stallMs }) => rungIndex === 3 && stallMs === 0,
+        },
+      },
+      { forMs: 4_000, rateBps: 0.5 * MEGA },
+      {
+        forMs: 16_000,
+        rateBps: 20 * MEGA,
+        expect: { text: 'the highest again', holds: ({ rungIndex }) => rungIndex === 3 },
+      },
+    ],
+  },
+  {
+    name: 'ceiling',
+    title: '1.5 Mbit/s, less than the highest rendition of a quiet scene',
+    ladder: 'tiny',
+    rttMs: 40,
+    jitterMs: 1,
+    queueMs: 250,
+    steps: [
+      {
+        forMs: 60_000,
+        rateBps: 1.5 * MEGA,
+        expect: {
+          text: 'the one that fits, no stall, the queue short',
+          holds: ({ rungIndex, stallMs, queueMs }) => rungIndex === 2 && stallMs === 0 && queueMs < 100,
         },
       },
     ],

@@ -3,6 +3,7 @@
  * answers NACKs. Everything it decides by itself is bookkeeping.
  */
 import type { CongestionController, Decision, PacketKind } from '../../server/congestion/controller.ts';
+import { ProbeCopies } from '../../server/congestion/probe-copies.ts';
 import { SendQueue } from '../../server/congestion/send-queue.ts';
 import type { UpMessage } from './chrome-receiver.ts';
 import type { LadderSource } from './ladder-source.ts';
@@ -21,10 +22,11 @@ type Repair = { readonly picture: SimPicture; readonly packetIndex: number };
 
 const PACKET_MAX_BYTES = 1_236;
 const RTX_EXTRA_BYTES = 2;
-const PADDING_BYTES = 1_200;
 const AUDIO_BYTES = 236;
 const SEQ_RING = 1 << 12;
 const RETRANSMIT_WINDOW_MS = 2_000;
+/** `webrtc.retransmitWindowMs`. */
+const COPY_WINDOW_MS = 1_000;
 const STAMP_STEP_MIN_MS = 0.5;
 
 export const packetCountOf = (bytes: number): number => Math.max(1, Math.ceil(bytes / PACKET_MAX_BYTES));
@@ -57,6 +59,7 @@ export class SimSender {
   #isCatchingUp = false;
   #lastStampMs = Number.NEGATIVE_INFINITY;
   #probeId = -1;
+  readonly #copies = new ProbeCopies();
   #nextAtMs = Infinity;
   #nackCount = 0;
 
@@ -205,7 +208,7 @@ export class SimSender {
     const probeId = decision.probe?.id ?? -1;
     if (probeId !== this.#probeId) {
       this.#probeId = probeId;
-      this.#queue.setProbe(decision.probe?.bytes ?? 0, PADDING_BYTES);
+      this.#queue.setProbe(decision.probe?.bytes ?? 0);
     }
   }
 
@@ -243,6 +246,9 @@ export class SimSender {
     this.#nextPicture += 1;
     picture.firstSeq = this.#nextSeq;
     this.#nextSeq += picture.packetCount;
+    if (picture.isKeyframe) {
+      this.#copies.onKeyframe(picture.firstSeq, picture.packetCount);
+    }
     if (this.#isCatchingUp && nowMs - picture.captureMs <= this.#source.frameIntervalMs) {
       this.#isCatchingUp = false;
     }
@@ -264,7 +270,27 @@ export class SimSender {
   }
 
   #sendProbe(nowMs: number): void {
-    this.#send('probe', -1, PADDING_BYTES, undefined, nowMs);
+    const lastSeqExt = this.#nextSeq - 1;
+    const packetMaxBytes = this.#decision?.probe?.packetMaxBytes ?? 0;
+    const bytesOf = (seq: number): number | undefined => this.#copyBytes(seq, nowMs);
+    const seq = this.#copies.next({ lastSeqExt, packetMaxBytes, bytesOf });
+    const picture = seq === undefined ? undefined : this.#sentPictures[seq % SEQ_RING];
+    if (seq === undefined || picture === undefined) {
+      this.#queue.setProbe(0);
+      return;
+    }
+    const bytes = bytesOf(seq) ?? 0;
+    this.#send('probe', seq, bytes, picture, nowMs);
+    this.#queue.chargeProbe(bytes, nowMs);
+  }
+
+  /** Undefined for what production would have forgotten. */
+  #copyBytes(seq: number, nowMs: number): number | undefined {
+    const picture = this.#sentPictures[seq % SEQ_RING];
+    const isThere = picture !== undefined && seq >= picture.firstSeq && seq < picture.firstSeq + picture.packetCount;
+    return isThere && nowMs - this.#sentAtMs[seq % SEQ_RING]! <= COPY_WINDOW_MS
+      ? packetBytes(picture, seq - picture.firstSeq) + RTX_EXTRA_BYTES
+      : undefined;
   }
 
   #onNack(seqs: readonly number[], nowMs: number): void {

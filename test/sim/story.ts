@@ -1,8 +1,7 @@
 /** A run told in sentences, in a line of text as a picture, and as one HTML file that needs nothing else. */
 import type { Scenario } from './scenarios.ts';
-import type { Series, Watched } from './scenario-run.ts';
+import type { Watched } from './scenario-run.ts';
 import { SAMPLE_EVERY_MS, windowsOf } from './scenario-run.ts';
-import { LADDER_DEFAULT } from './ladder-source.ts';
 
 const SPARKS = '▁▂▃▄▅▆▇█';
 const SPARK_COUNT = 72;
@@ -27,7 +26,7 @@ export const tellSteps = (scenario: Scenario, watched: Watched): string[] => {
   let fromMs = 0;
   return windowsOf(scenario, watched).map((window, index) => {
     const step = scenario.steps[index]!;
-    const rung = LADDER_DEFAULT.rungs[window.rungIndex];
+    const rung = watched.ladder.rungs[window.rungIndex];
     const delay = window.playoutDelayMs === undefined ? 'as the browser likes' : `${window.playoutDelayMs} ms`;
     const verdict =
       step.expect === undefined
@@ -58,10 +57,10 @@ export const tellResult = ({ result, faults }: Watched): string[] => {
   ];
 };
 
-export const sparklines = (series: Series): string[] => {
+export const sparklines = ({ series, ladder }: Watched): string[] => {
   const top = Math.max(...series.capacityBps.filter(Number.isFinite), 1e6);
   const shown = Math.min(top, 8e6);
-  const rates = series.rungIndex.map((index) => LADDER_DEFAULT.rungs[index]?.bitrateBps ?? 0);
+  const rates = series.rungIndex.map((index) => ladder.rungs[index]?.bitrateBps ?? 0);
   const delayTop = Math.max(100, ...series.playoutDelayMs.filter(Number.isFinite));
   const queueTop = Math.max(50, ...series.queueMs);
   return [
@@ -104,8 +103,8 @@ const chart = (title: string, unit: string, top: number, lines: readonly Line[],
 };
 
 export const toHtml = (title: string, sentences: readonly string[], watched: Watched): string => {
-  const { series } = watched;
-  const rates = series.rungIndex.map((index) => (LADDER_DEFAULT.rungs[index]?.bitrateBps ?? 0) / 1e6);
+  const { series, ladder } = watched;
+  const rates = series.rungIndex.map((index) => (ladder.rungs[index]?.bitrateBps ?? 0) / 1e6);
   const mega = (values: readonly number[]): number[] => values.map((value) => value / 1e6);
   const top = Math.min(10, Math.max(1, ...mega(series.capacityBps).filter(Number.isFinite)) * 1.1);
   const rateLines = [

@@ -6,7 +6,7 @@ import { Prng } from '../../server/base/prng.ts';
 import { Capacity } from '../latency/link/capacity.ts';
 import type { Trace } from './corpus.ts';
 import { linkOf } from './corpus.ts';
-import { LADDER_DEFAULT } from './ladder-source.ts';
+import type { LadderOptions } from './ladder-source.ts';
 import type { Policy } from './policies.ts';
 import { B0, B1_CANDIDATES, B2, LOWEST, WIDE } from './policies.ts';
 import type { Score } from './score.ts';
@@ -17,6 +17,7 @@ export type TableOptions = {
   readonly durationMs: number;
   readonly seeds: readonly number[];
   readonly smoothnessRatio: number;
+  readonly ladder: LadderOptions;
 };
 
 /** One policy over one trace: means over the seeds. */
@@ -48,6 +49,7 @@ export const evaluate = (policy: Policy, traces: readonly Trace[], options: Tabl
         seed,
         durationMs: options.durationMs,
         ...linkOf(trace, seed),
+        ladder: options.ladder,
         sender: policy.sender,
         makeController: policy.makeController,
       }),
@@ -73,9 +75,9 @@ export const evaluate = (policy: Policy, traces: readonly Trace[], options: Tabl
  * the picture stands. A lower bound: it knows everything and pays for nothing else.
  */
 export const unavoidableStallRatio = (trace: Trace, options: TableOptions): number => {
-  const lowest = LADDER_DEFAULT.rungs[0]?.bitrateBps ?? 0;
-  const perSecond = 1000 / LADDER_DEFAULT.gopMs;
-  const keyframeBits = (lowest * LADDER_DEFAULT.keyframeFactor) / LADDER_DEFAULT.frameRateHz / perSecond;
+  const { rungs, gopMs, frameRateHz } = options.ladder;
+  const { bitrateBps, keyframeFactor } = rungs[0]!;
+  const keyframeBits = (bitrateBps * keyframeFactor * gopMs) / 1_000 / frameRateHz;
   const ratios = options.seeds.map((seed) => {
     const { capacity } = linkOf(trace, seed).down;
     if (capacity === undefined) {

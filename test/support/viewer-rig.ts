@@ -29,7 +29,7 @@ export type ViewerRig = {
   offer(frame: PacketisedFrame): void;
   steer(
     decision: Partial<Pick<Decision, 'paceBps' | 'burstBytes' | 'isGopCut'>> & {
-      probe?: { id: number; bytes: number };
+      probe?: { id: number; bytes: number; packetMaxBytes?: number };
     },
   ): void;
   advanceMs(durationMs: number): void;
@@ -119,7 +119,7 @@ export const viewerRig = ({ hasRtx = true } = {}): ViewerRig => {
       flow.steer(
         {
           ...{ paceBps, burstBytes, isGopCut },
-          probe: probe === undefined ? undefined : { ...probe, totalBps: 0, endsAtMs: 0 },
+          probe: probe === undefined ? undefined : { packetMaxBytes: Infinity, ...probe, totalBps: 0, endsAtMs: 0 },
         },
         rig.nowMs,
       ),

@@ -117,7 +117,7 @@ export class GccController implements CongestionController {
       this.#isStartProbed = true;
       this.#probesWanted.push(...START_PROBE_RATIOS.map((ratio) => ratio * this.#estimator.estimateBps));
     }
-    const probeBps = observer.probe.result(observer.answeredSeqExt, nowMs);
+    const probeBps = observer.probe.result(observer.answeredSeqExt, nowMs)?.bps;
     const beforeBps = this.#estimator.estimateBps;
     this.#estimator.onFeedback(observer, probeBps, nowMs);
     this.#watchDrop(beforeBps, nowMs);
@@ -218,7 +218,13 @@ export class GccController implements CongestionController {
       this.#probedBps = bps;
       this.#probeId += 1;
       const bytes = Math.max(PROBE_PACKET_MIN_BYTES, (bps * PROBE_MS) / 8_000);
-      const request: ProbeRequest = { id: this.#probeId, totalBps: bps, bytes, endsAtMs: nowMs + 500 };
+      const request: ProbeRequest = {
+        id: this.#probeId,
+        totalBps: bps,
+        bytes,
+        packetMaxBytes: Infinity,
+        endsAtMs: nowMs + 500,
+      };
       probe.begin(request);
     }
   }

@@ -31,7 +31,7 @@ export class GccEstimator {
     return this.#estimateBps;
   }
 
-  /** After the observer has read a feedback; `probeBps` as `ProbeMeter.result`. */
+  /** After the observer has read a feedback; `probeBps` as in `ProbeResult`. */
   onFeedback(observer: LinkObserver, probeBps: number | undefined, nowMs: number): void {
     const ackedBps = observer.acked.bps;
     const state: DelayState = observer.detector.state;

@@ -3,6 +3,7 @@
  * is given when it leaves (number, stamp, place in the retransmission ring). It is told the time; the controller's word is the pace.
  */
 import type { CongestionController, Decision, SentPicture } from '../../congestion/controller.ts';
+import { ProbeCopies } from '../../congestion/probe-copies.ts';
 import { SendQueue } from '../../congestion/send-queue.ts';
 import type { OutgoingStream } from './outgoing-stream.ts';
 import type { PacketOutlet } from './packet-outlet.ts';
@@ -61,8 +62,8 @@ export class VideoFlow {
   #isGopCut = false;
   #droppedCount = 0;
   #probeId: number | undefined;
-  /** Of the keyframe sent last, and which of its packets is copied next. */
-  #keyframe = { firstSeqExt: 0, packetCount: 0, nextIndex: 0 };
+  #probePacketMaxBytes = 0;
+  readonly #copies = new ProbeCopies();
 
   constructor(options: VideoFlowOptions) {
     const { stream } = options;
@@ -147,7 +148,8 @@ export class VideoFlow {
     this.#isGopCut = decision.isGopCut;
     if (decision.probe?.id !== this.#probeId && this.#stream.rtxSsrc !== undefined) {
       this.#probeId = decision.probe?.id;
-      this.#queue.setProbe(decision.probe?.bytes ?? 0, this.#stream.repairBytes(PROBE_PAYLOAD_BYTES));
+      this.#probePacketMaxBytes = decision.probe?.packetMaxBytes ?? 0;
+      this.#queue.setProbe(decision.probe?.bytes ?? 0);
     }
   }
 
@@ -237,7 +239,7 @@ export class VideoFlow {
     const { ptsMs } = frame;
     mapping.note({ rtpTimestamp: picture.timestampTs32, mediaMs: ptsMs, wallMs: wallMsAt(ptsMs) }, isBent);
     if (isKeyframe) {
-      this.#keyframe = { firstSeqExt: nextSeqExt, packetCount, nextIndex: 0 };
+      this.#copies.onKeyframe(nextSeqExt, packetCount);
     }
     const told = this.#picture;
     told.firstSeqExt = nextSeqExt;
@@ -256,19 +258,24 @@ export class VideoFlow {
     }
   }
 
-  /** Copies of the keyframe protect what it costs most to lose; where they are too old, whatever was sent last. */
   #sendProbe(nowMs: number): void {
-    const { firstSeqExt, packetCount, nextIndex } = this.#keyframe;
-    const sentSeqExt = this.#stream.nextSeqExt - 1;
-    const wantedSeqExt = Math.min(sentSeqExt, firstSeqExt + nextIndex);
-    const original = this.#ring.find(wantedSeqExt, nowMs) ?? this.#ring.find(sentSeqExt, nowMs);
-    this.#keyframe.nextIndex = (nextIndex + 1) % Math.max(1, packetCount);
-    if (original !== undefined) {
+    const seqExt = this.#copies.next({
+      lastSeqExt: this.#stream.nextSeqExt - 1,
+      packetMaxBytes: this.#probePacketMaxBytes,
+      bytesOf: (candidate) => this.#copyBytes(this.#ring.find(candidate, nowMs)),
+    });
+    const original = seqExt === undefined ? undefined : this.#ring.find(seqExt, nowMs);
+    if (original === undefined) {
+      this.#queue.setProbe(0);
+    } else {
       this.#sendAgain(original, 'probe', nowMs);
+      this.#queue.chargeProbe(this.#stream.repairBytes(original.payload.byteLength), nowMs);
     }
+  }
+
+  #copyBytes(original: SentPayload | undefined): number | undefined {
+    return original === undefined ? undefined : this.#stream.repairBytes(original.payload.byteLength);
   }
 }
 
 const EMPTY = new Uint8Array(0);
-/** Usual length of a payload. */
-const PROBE_PAYLOAD_BYTES = 1_200;

@@ -155,6 +155,19 @@ test('who goes up and soon down again waits longer each time', () => {
   assert.ok(waits.at(-1)! > 4 * waits[1]!, waits.join(' '));
 });
 
+test('a fall over several keyframes makes the next time up wait no longer than a fall over one', () => {
+  const waitAfter = (falls: readonly number[]): number => {
+    const allocator = new Allocator(PARAMETERS);
+    allocator.begin(OFFER, 1_000_000);
+    allocator.onGop(OFFER, { ...input, estimateBps: 20_000_000 }, 1_000);
+    falls.forEach((estimateBps, index) => {
+      allocator.onGop(OFFER, { ...input, estimateBps }, 2_000 + 1_000 * index);
+    });
+    return allocator.upFromMs - (1_000 + 1_000 * falls.length);
+  };
+  assert.equal(waitAfter([3_500_000, 2_000_000, 500_000]), waitAfter([500_000]));
+});
+
 const QUESTION: RepairQuestion = {
   videoSeqExt: 7,
   bytes: 1_200,

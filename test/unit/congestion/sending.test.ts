@@ -78,14 +78,13 @@ const makeQueue = (): SendQueue<Item, string> => {
 
 test('repairs go before pictures, probes last', () => {
   const queue = makeQueue();
-  queue.setProbe(1_000, 1_000);
+  queue.setProbe(1_000);
   queue.pushPicture({ name: 'a', packetCount: 2, isKeyframe: true });
   assert.equal(queue.next(1)?.kind, 'video');
   queue.pushRepair('r');
-  assert.deepEqual(
-    [queue.next(1)?.kind, queue.next(1)?.kind, queue.next(1)?.kind, queue.next(1)],
-    ['rtx', 'video', 'probe', undefined],
-  );
+  assert.deepEqual([queue.next(1)?.kind, queue.next(1)?.kind, queue.next(1)?.kind], ['rtx', 'video', 'probe']);
+  queue.chargeProbe(1_000, 1);
+  assert.equal(queue.next(1), undefined);
 });
 
 test('a cut drops what has not begun to leave, and the backlog is exact', () => {

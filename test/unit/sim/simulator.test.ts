@@ -6,7 +6,7 @@ import { AdaptiveController } from '../../../server/congestion/adaptive-controll
 import { splitOf } from '../../sim/corpus.ts';
 import { B2, ours } from '../../sim/policies.ts';
 import { SCENARIOS } from '../../sim/scenarios.ts';
-import { durationOf, linkOfScenario, watch, windowsOf } from '../../sim/scenario-run.ts';
+import { durationOf, ladderOf, linkOfScenario, watch, windowsOf } from '../../sim/scenario-run.ts';
 import { ScoreKeeper } from '../../sim/score.ts';
 import { runViewer } from '../../sim/viewer-run.ts';
 
@@ -14,7 +14,8 @@ const scenarioOf = (name: string) => SCENARIOS.find((scenario) => scenario.name 
 
 for (const scenario of SCENARIOS) {
   test(`scenario ${scenario.name}: ends as told, checkers hold`, () => {
-    const watched = watch(linkOfScenario(scenario), ours(), { seed: 7, durationMs: durationOf(scenario) });
+    const run = { seed: 7, durationMs: durationOf(scenario), ladder: ladderOf(scenario) };
+    const watched = watch(linkOfScenario(scenario), ours(), run);
     assert.deepEqual(watched.faults, []);
     windowsOf(scenario, watched).forEach((window, index) => {
       const expectation = scenario.steps[index]!.expect;
