@@ -15,7 +15,7 @@ import type {
 } from './controller.ts';
 import { Estimator } from './estimator.ts';
 import { Headroom } from './headroom.ts';
-import { planJoin, JOIN_PACE_RATIO } from './join.ts';
+import { joinPaceBps, planJoin } from './join.ts';
 import { LinkObserver } from './link-observer.ts';
 import type { Mechanisms, Parameters, Tuning } from './parameters.ts';
 import { ALL_MECHANISMS, clampSmoothness, parametersWith, tuneFor } from './parameters.ts';
@@ -28,14 +28,15 @@ import type { ProbeWish } from './rung-prober.ts';
 import { RungProber } from './rung-prober.ts';
 
 const TICK_MS = 25;
-/** Until a first answer the prior's rate is doubled to send the cached GOP. */
+/** The cached GOP is sent at the pace of a join until it is caught up, unless a queue or a loss says that it is too much. */
 const JOIN_MAX_MS = 2_000;
 /** While a queue stands, no faster than the link. */
 const CONGESTED_PACE_RATIO = 1;
 /** After that long without a word no pictures go. */
 const SILENCE_MS = 1_500;
-/** Nothing needs to leave faster than the highest rendition with this margin. */
+/** Nothing needs to leave faster than the highest rendition with this margin, or than its keyframe in a picture's time. */
 const PACE_TOP_RATIO = 6;
+const KEYFRAME_LEAVES_MS = 30;
 /** A keyframe of the lowest rendition never crawls: it is how a collapsed estimate recovers. */
 const KEYFRAME_PACE_RATIO = 1.5;
 const BURST_PLAIN_MS = 5;
@@ -64,6 +65,7 @@ export class AdaptiveController implements CongestionController {
   readonly #prober = new RungProber();
   readonly #decision: MutableDecision;
   #joinedAtMs = Number.NaN;
+  #isJoining = false;
   #gop: GopOffer | undefined;
   #gopAtMs = Number.NaN;
   #isGopCut = false;
@@ -109,7 +111,7 @@ export class AdaptiveController implements CongestionController {
       renditionIndex: 0,
       isGopCut: false,
       isBacklogDropped: false,
-      paceBps: JOIN_PACE_RATIO * options.prior.rateBps,
+      paceBps: joinPaceBps(undefined, options.prior.rateBps),
       burstBytes: 5_000,
       playoutDelayMs: undefined,
       probe: undefined,
@@ -122,6 +124,7 @@ export class AdaptiveController implements CongestionController {
 
   join(offer: JoinOffer, nowMs: number): JoinPlan {
     this.#joinedAtMs = nowMs;
+    this.#isJoining = true;
     this.#gop = offer;
     this.#gopAtMs = nowMs - offer.keyframeAgeMs;
     const plan = planJoin(offer, this.#options.prior.rateBps, this.#mechanisms.hasCachedJoin);
@@ -241,7 +244,8 @@ export class AdaptiveController implements CongestionController {
     decision.isGopCut = this.#isGopCut ||= this.#shouldCut(nowMs);
     this.#probeIfUseful(nowMs);
     decision.probe = this.#observer.probe.sending;
-    decision.paceBps = Math.max(this.#paceBps(nowMs), decision.probe?.totalBps ?? 0);
+    this.#isJoining &&= this.#isStillJoining(nowMs);
+    decision.paceBps = Math.max(this.#paceBps, decision.probe?.totalBps ?? 0);
     const burstMs = this.#mechanisms.hasBurstPacing ? this.#headroom.burstMs : BURST_PLAIN_MS;
     decision.burstBytes = (estimateBps * burstMs) / 8_000;
     this.#playout.tick(this.#guard.floorMs, nowMs);
@@ -290,16 +294,24 @@ export class AdaptiveController implements CongestionController {
     return this.#reported?.estimateBps ?? this.#estimator.estimateBps;
   }
 
-  #paceBps(nowMs: number): number {
+  get #paceBps(): number {
     const estimateBps = this.#estimateBps;
-    if (Number.isNaN(this.#observer.feedbackAtMs) && nowMs - this.#joinedAtMs < JOIN_MAX_MS) {
-      return JOIN_PACE_RATIO * this.#options.prior.rateBps;
+    if (this.#isJoining) {
+      return joinPaceBps(this.#gop?.renditions[this.#decision.renditionIndex], this.#options.prior.rateBps);
     }
     const isCongested = this.#observer.queuePeakMs > this.#parameters.queueDrainMs;
     const ratio = isCongested ? CONGESTED_PACE_RATIO : this.#parameters.paceRatio;
-    const topBps = PACE_TOP_RATIO * needOf(this.#gop?.renditions.at(-1), 0);
+    const top = this.#gop?.renditions.at(-1);
+    const topBps = Math.max(PACE_TOP_RATIO * needOf(top, 0), ((top?.keyframeBytes ?? 0) * 8_000) / KEYFRAME_LEAVES_MS);
     const keyframeBps = this.#isKeyframeLeaving ? KEYFRAME_PACE_RATIO * needOf(this.#gop?.renditions[0], 0) : 0;
     return Math.max(CONGESTED_PACE_RATIO * estimateBps, Math.min(ratio * estimateBps, topBps), keyframeBps);
+  }
+
+  #isStillJoining(nowMs: number): boolean {
+    const { feedbackAtMs, queuePeakMs, lostCount } = this.#observer;
+    const isTooMuch = queuePeakMs > CALM_QUEUE_MS || lostCount > 0;
+    const isCaughtUp = this.#lastVideoSeq >= 0 && this.#backlogMs === 0;
+    return nowMs - this.#joinedAtMs < JOIN_MAX_MS && !isTooMuch && !(isCaughtUp && !Number.isNaN(feedbackAtMs));
   }
 
   #isSilent(nowMs: number): boolean {

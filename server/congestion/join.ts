@@ -1,13 +1,23 @@
 /** How a viewer begins: which rendition, and whether with the cached GOP or with the next keyframe (CONGESTION 3.8). Pure. */
 import { needOf } from './allocator.ts';
-import type { JoinOffer, JoinPlan } from './controller.ts';
+import type { JoinOffer, JoinPlan, RenditionCost } from './controller.ts';
 
 const KEYFRAME_MAX_MS = 200;
 const SAFETY_RATIO = 0.8;
-const WAIT_MAX_MS = 200;
+const WAIT_MAX_MS = 100;
 const CATCH_UP_MAX_MS = 1_200;
-/** Times the prior's rate while the backlog is sent. */
-export const JOIN_PACE_RATIO = 2;
+/** Times the prior's rate while the backlog is sent … */
+const PACE_RATIO = 2;
+/** … but no slower than lets its keyframe go in so long, since nothing is seen without it; within this many times the prior's rate. */
+const KEYFRAME_LEAVES_MS = 60;
+const PACE_MAX_RATIO = 8;
+
+/** Until the cached GOP is caught up. */
+export const joinPaceBps = (rendition: RenditionCost | undefined, rateBps: number): number =>
+  Math.max(
+    PACE_RATIO * rateBps,
+    Math.min(PACE_MAX_RATIO * rateBps, ((rendition?.keyframeBytes ?? 0) * 8_000) / KEYFRAME_LEAVES_MS),
+  );
 
 export const planJoin = (offer: JoinOffer, rateBps: number, hasCachedJoin: boolean): JoinPlan => {
   let renditionIndex = 0;
@@ -18,7 +28,7 @@ export const planJoin = (offer: JoinOffer, rateBps: number, hasCachedJoin: boole
     }
   });
   const bitrateBps = offer.renditions[renditionIndex]?.bitrateBps ?? 0;
-  const paceBps = Math.max(JOIN_PACE_RATIO * rateBps, 1.5 * bitrateBps);
+  const paceBps = Math.max(joinPaceBps(offer.renditions[renditionIndex], rateBps), 1.5 * bitrateBps);
   const waitMs = offer.gopMs - offer.keyframeAgeMs;
   const catchUpMs = (offer.keyframeAgeMs * bitrateBps) / (paceBps - bitrateBps);
   const isFromCache = hasCachedJoin && waitMs > WAIT_MAX_MS && catchUpMs <= CATCH_UP_MAX_MS;
