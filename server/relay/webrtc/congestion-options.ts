@@ -22,7 +22,7 @@ export type DecisionTraceOptions = {
 };
 
 export const CONGESTION_DEFAULTS: CongestionOptions = {
-  controller: 'off',
+  controller: 'adaptive',
   smoothnessRatio: 0.5,
   startRateBps: PRIOR_DEFAULT.rateBps,
   startPlayoutDelayMs: PRIOR_DEFAULT.playoutDelayMs,
