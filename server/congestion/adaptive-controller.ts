@@ -30,6 +30,8 @@ import { RungProber } from './rung-prober.ts';
 const TICK_MS = 25;
 /** The cached GOP is sent at the pace of a join until it is caught up, unless a queue or a loss says that it is too much. */
 const JOIN_MAX_MS = 2_000;
+/** A timer that is late must not make the first picture late. */
+const JOIN_BURST_MS = 20;
 /** While a queue stands, no faster than the link. */
 const CONGESTED_PACE_RATIO = 1;
 /** After that long without a word no pictures go. */
@@ -247,7 +249,8 @@ export class AdaptiveController implements CongestionController {
     this.#isJoining &&= this.#isStillJoining(nowMs);
     decision.paceBps = Math.max(this.#paceBps, decision.probe?.totalBps ?? 0);
     const burstMs = this.#mechanisms.hasBurstPacing ? this.#headroom.burstMs : BURST_PLAIN_MS;
-    decision.burstBytes = (estimateBps * burstMs) / 8_000;
+    const joinBurstBits = this.#isJoining ? JOIN_BURST_MS * decision.paceBps : 0;
+    decision.burstBytes = Math.max(estimateBps * burstMs, joinBurstBits) / 8_000;
     this.#playout.tick(this.#guard.floorMs, nowMs);
     decision.playoutDelayMs =
       this.#options.hasPlayoutDelay && this.#mechanisms.hasPlayout ? this.#playout.delayMs : undefined;
@@ -309,7 +312,7 @@ export class AdaptiveController implements CongestionController {
 
   #isStillJoining(nowMs: number): boolean {
     const { feedbackAtMs, queuePeakMs, lostCount } = this.#observer;
-    const isTooMuch = queuePeakMs > CALM_QUEUE_MS || lostCount > 0;
+    const isTooMuch = queuePeakMs > this.#parameters.queueDrainMs || lostCount > 0;
     const isCaughtUp = this.#lastVideoSeq >= 0 && this.#backlogMs === 0;
     return nowMs - this.#joinedAtMs < JOIN_MAX_MS && !isTooMuch && !(isCaughtUp && !Number.isNaN(feedbackAtMs));
   }

@@ -5,7 +5,9 @@ import type { JoinOffer, JoinPlan, RenditionCost } from './controller.ts';
 const KEYFRAME_MAX_MS = 200;
 const SAFETY_RATIO = 0.8;
 const WAIT_MAX_MS = 100;
+/** A backlog that takes longer than this is not begun when a keyframe, which ends it, comes within `PATIENCE_MS`. */
 const CATCH_UP_MAX_MS = 1_200;
+const PATIENCE_MS = 1_000;
 /** Times the prior's rate while the backlog is sent … */
 const PACE_RATIO = 2;
 /** … but no slower than lets its keyframe go in so long, since nothing is seen without it; within this many times the prior's rate. */
@@ -31,6 +33,7 @@ export const planJoin = (offer: JoinOffer, rateBps: number, hasCachedJoin: boole
   const paceBps = Math.max(joinPaceBps(offer.renditions[renditionIndex], rateBps), 1.5 * bitrateBps);
   const waitMs = offer.gopMs - offer.keyframeAgeMs;
   const catchUpMs = (offer.keyframeAgeMs * bitrateBps) / (paceBps - bitrateBps);
-  const isFromCache = hasCachedJoin && waitMs > WAIT_MAX_MS && catchUpMs <= CATCH_UP_MAX_MS;
+  const isWorth = catchUpMs <= CATCH_UP_MAX_MS || waitMs > PATIENCE_MS;
+  const isFromCache = hasCachedJoin && waitMs > WAIT_MAX_MS && isWorth;
   return { renditionIndex, isFromCache };
 };

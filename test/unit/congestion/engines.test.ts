@@ -210,6 +210,8 @@ test('a join takes the cached GOP unless the next keyframe is near or the backlo
   assert.equal(plan(950, 1_200_000).isFromCache, false);
   assert.deepEqual(plan(400, 20_000_000), { renditionIndex: 3, isFromCache: true });
   assert.equal(plan(790, 100_000).isFromCache, false);
+  const longGop = planJoin({ ...OFFER, gopMs: 10_000, keyframeAgeMs: 3_000 }, 300_000, true);
+  assert.equal(longGop.isFromCache, true, 'nobody waits seven seconds for a keyframe');
 });
 
 test('bursts grow with the queue that was held without loss, and shrink with a loss', () => {
