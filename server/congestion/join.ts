@@ -31,7 +31,9 @@ export const planJoin = (offer: JoinOffer, rateBps: number, hasCachedJoin: boole
   });
   const bitrateBps = offer.renditions[renditionIndex]?.bitrateBps ?? 0;
   const paceBps = Math.max(joinPaceBps(offer.renditions[renditionIndex], rateBps), 1.5 * bitrateBps);
-  const waitMs = offer.gopMs - offer.keyframeAgeMs;
+  const dueMs = offer.gopMs - offer.keyframeAgeMs;
+  // Overdue: this GOP is longer than the usual one, or none has ended yet. Who knows nothing expects as long again.
+  const waitMs = dueMs < 0 ? offer.keyframeAgeMs : dueMs;
   const catchUpMs = (offer.keyframeAgeMs * bitrateBps) / (paceBps - bitrateBps);
   const isWorth = catchUpMs <= CATCH_UP_MAX_MS || waitMs > PATIENCE_MS;
   const isFromCache = hasCachedJoin && waitMs > WAIT_MAX_MS && isWorth;

@@ -212,6 +212,7 @@ test('a join takes the cached GOP unless the next keyframe is near or the backlo
   assert.equal(plan(790, 100_000).isFromCache, false);
   const longGop = planJoin({ ...OFFER, gopMs: 10_000, keyframeAgeMs: 3_000 }, 300_000, true);
   assert.equal(longGop.isFromCache, true, 'nobody waits seven seconds for a keyframe');
+  assert.equal(plan(2_500, 1_200_000).isFromCache, true, 'nor for one that is overdue');
 });
 
 test('bursts grow with the queue that was held without loss, and shrink with a loss', () => {
