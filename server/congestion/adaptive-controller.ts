@@ -333,7 +333,9 @@ export class AdaptiveController implements CongestionController {
     if (!this.#mechanisms.hasTailCut) {
       return false;
     }
-    const isTooLong = !this.#isKeyframeLeaving && this.#backlogMs > this.#parameters.cutBacklogMs;
+    const isLong = this.#backlogMs > this.#parameters.cutBacklogMs;
+    // A join begins with a backlog: it is what there is to see.
+    const isTooLong = isLong && !this.#isKeyframeLeaving && !this.#isJoining;
     return isTooLong || this.#isSilent(nowMs);
   }
 }

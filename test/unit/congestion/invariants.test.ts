@@ -143,6 +143,13 @@ test('so does the baseline', () => {
   }
 });
 
+test('a join with a long backlog is sent, not cut', () => {
+  const controller = new AdaptiveController(OPTIONS);
+  const plan = controller.join({ ...OFFER, gopMs: 10_000, keyframeAgeMs: 3_000 }, 0);
+  assert.equal(plan.isFromCache, true);
+  assert.equal(controller.decide(0, 1_000_000).isGopCut, false);
+});
+
 test('two seconds without a word: the lowest rendition, and no more pictures', () => {
   const controller = new AdaptiveController({ ...OPTIONS, prior: { ...PRIOR_DEFAULT, rateBps: 20_000_000 } });
   controller.join({ ...OFFER, keyframeAgeMs: 0 }, 0);
