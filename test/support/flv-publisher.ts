@@ -29,12 +29,19 @@ export class FlvPublisher {
     return new FlvPublisher(client);
   }
 
-  /** After what was given before, its set-up included. */
-  append(file: string): void {
-    const tags = tagsOf(readFileSync(file)).map((tag) => ({ ...tag, atMs: tag.atMs + this.#endMs }));
-    this.#tags.push(...tags);
-    // The next file begins where its first picture follows the last of this one.
-    this.#endMs = Math.max(...tags.map(({ atMs }) => atMs)) + 33;
+  /** After what was given before, its set-up included, so many times. */
+  append(file: string, count = 1): void {
+    const tags = tagsOf(readFileSync(file));
+    const durationMs = Math.max(...tags.map(({ atMs }) => atMs)) + unitMsOf(tags);
+    for (let time = 0; time < count; time += 1) {
+      this.#tags.push(...tags.map((tag) => ({ ...tag, atMs: tag.atMs + this.#endMs })));
+      this.#endMs += durationMs;
+    }
+  }
+
+  /** What the server said when it hung up; undefined while it has not. */
+  get refusal(): string | undefined {
+    return this.#client.isClosed ? this.#client.descriptions.at(-1) : undefined;
   }
 
   get isPlayedOut(): boolean {
@@ -56,6 +63,14 @@ export class FlvPublisher {
     }
   }
 }
+
+/** How far pictures (or, where there are none, sounds) are apart: so far the first of the next file follows the last of this one. */
+const unitMsOf = (tags: readonly Tag[]): number => {
+  const pictures = tags.filter(({ type }) => type === 9);
+  // The set-up is no picture, and has the stamp of the first.
+  const atMs = (pictures.length > 0 ? pictures : tags).slice(1).map((tag) => tag.atMs);
+  return Math.round(((atMs.at(-1) ?? 0) - (atMs[0] ?? 0)) / Math.max(1, atMs.length - 1));
+};
 
 /** Adobe FLV 10.1, annex E.4.1. */
 const tagsOf = (flv: Buffer): Tag[] => {

@@ -11,6 +11,7 @@ import type { PublishGate } from '../publish-gate.ts';
 import { ByteBudget } from './byte-budget.ts';
 import type { OnFindings, RtmpServerOptions } from './options.ts';
 import { DEFAULT_RTMP_OPTIONS } from './options.ts';
+import { Refusals } from './refusals.ts';
 import type { RtmpMetrics } from './rtmp-metrics.ts';
 import { createRtmpMetrics } from './rtmp-metrics.ts';
 import { RtmpSession } from './session.ts';
@@ -26,6 +27,7 @@ export class RtmpServer {
   readonly #tally: ErrorTally;
   readonly #sessions = new Set<RtmpSession>();
   readonly #sockets = new Set<Socket>();
+  readonly #refusals = new Refusals();
   #server: Server | undefined;
   #ticker: NodeJS.Timeout | undefined;
 
@@ -35,7 +37,7 @@ export class RtmpServer {
     clock: Clock;
     log: Log;
     metrics: Metrics;
-    /** Told when a publisher's findings change, and with an empty list when it is gone. */
+    /** Told when a publisher's findings change, and with what is left of them (nothing, or why it was turned away) when it is gone. */
     onFindings?: OnFindings;
   }) {
     this.#options = { ...DEFAULT_RTMP_OPTIONS, ...dependencies.options };
@@ -67,9 +69,10 @@ export class RtmpServer {
     return this.#budget.usedBytes;
   }
 
-  /** What the doctor says of whoever publishes `name` now; empty when nobody does. Worst first. */
+  /** Why whoever published `name` was turned away within the last minute; and what the doctor says of who publishes it now. Worst first. */
   findings(name: string): readonly DoctorFinding[] {
-    return [...this.#sessions].findLast((session) => session.publishedName === name)?.findings ?? [];
+    const session = [...this.#sessions].findLast((one) => one.publishedName === name);
+    return [...this.#refusals.of(name, this.#clock.nowMs()), ...(session?.findings ?? [])];
   }
 
   /** Throws `WorldError` `RTMP_LISTEN_FAILED`. */
@@ -144,8 +147,11 @@ export class RtmpServer {
   #onClosed(session: RtmpSession): void {
     this.#sessions.delete(session);
     const name = session.publishedName;
+    if (name !== undefined && session.refusal !== undefined) {
+      this.#refusals.note(name, session.refusal, this.#clock.nowMs());
+    }
     if (name !== undefined && ![...this.#sessions].some((other) => other.publishedName === name)) {
-      this.#onFindings(name, []);
+      this.#onFindings(name, this.findings(name));
     }
   }
 }

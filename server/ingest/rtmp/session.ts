@@ -42,6 +42,7 @@ export class RtmpSession {
   #feed: PublisherFeed | undefined;
   #demuxer: FlvDemuxer | undefined;
   #doctor: Doctor | undefined;
+  #refusal: { readonly code: string; readonly detail: string } | undefined;
   #lastMediaAtMs = 0;
   #unitCount = 0;
   #droppedCount = 0;
@@ -80,6 +81,11 @@ export class RtmpSession {
     return this.#doctor?.findings ?? [];
   }
 
+  /** Why this server hung up; undefined when it did not. */
+  get refusal(): { readonly code: string; readonly detail: string } | undefined {
+    return this.#refusal;
+  }
+
   get isClosed(): boolean {
     return this.#closer.isClosed;
   }
@@ -109,6 +115,7 @@ export class RtmpSession {
     if (!this.#closer.isClosed) {
       this.#context.metrics.refused(code);
       this.#context.tally.add(code);
+      this.#refusal = { code, detail };
       this.#end(code, detail);
     }
   }

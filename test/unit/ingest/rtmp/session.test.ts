@@ -190,6 +190,19 @@ test('a silent publisher is closed as idle', async (context) => {
   assert.deepEqual(rig.closed, [{ name: 'idle', reason: 'RTMP_IDLE' }]);
 });
 
+test('why a publisher was turned away can be read when it is gone, and when it is back', async (context) => {
+  const { rig, open } = await scene(context);
+  const client = await open();
+  await client.publish('bad?key=right');
+  client.media(9, 0, avcConfigTag(Buffer.alloc(40, 0xff)));
+  await client.closed();
+  const told = (): string[] => rig.server.findings('bad').map(({ advice }) => advice);
+  assert.match(told().join(), /configurationVersion is 255, expected 1 \(AVC_CONFIG_INVALID\)/u);
+  await (await open()).publish('bad?key=right');
+  assert.equal(told().length, 1);
+  assert.deepEqual(rig.server.findings('other'), []);
+});
+
 test('connections over the cap of one address are refused, others stay', async (context) => {
   const { rig, open } = await scene(context, { connectionPerAddressMaxCount: 1 });
   const first = await open();
