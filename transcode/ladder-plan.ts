@@ -169,10 +169,6 @@ export const planLadder = (input: LadderPlanInput): LadderPlan => {
       }
       return shape;
     });
-  for (const { id } of shapes.slice(0, shedCount)) {
-    leftOut.push({ id, why: SHED });
-  }
-  shapes = shapes.slice(shedCount);
   const decodeCores = (megapixelsPerS(source) * speeds.decodeMsPerMpx) / 1000;
   const coresWith = (preset: Preset): number =>
     decodeCores + shapes.reduce((sum, shape) => sum + coresOf(shape, preset, speeds), 0);
@@ -181,13 +177,18 @@ export const planLadder = (input: LadderPlanInput): LadderPlan => {
     leftOut.push({ id, why: `it needs more than the ${budgetCores.toFixed(1)} cores of the CPU budget` });
     shapes = shapes.slice(1);
   }
-  if (shapes.length === 0) {
-    return { rungs: [], leftOut, cpuCores: 0 };
-  }
   const timeRatioWith = (preset: Preset): number =>
     decodeCores + shapes.reduce((sum, shape) => sum + timeRatioOf(shape, preset, { speeds, coreCount }), 0);
   const fits = (preset: Preset): boolean => coresWith(preset) <= budgetCores && timeRatioWith(preset) <= TIME_MAX_RATIO;
+  // For all that were to be made: a machine that turned out to be slower than it was thought must not try harder with what is left.
   const preset = PRESETS.find(fits) ?? 'superfast';
+  for (const { id } of shapes.slice(0, shedCount)) {
+    leftOut.push({ id, why: SHED });
+  }
+  shapes = shapes.slice(shedCount);
+  if (shapes.length === 0) {
+    return { rungs: [], leftOut, cpuCores: 0 };
+  }
   const rungs = shapes.map((shape) => toRung(shape, { preset, crf: crfOf(shape.id), options, coreCount, encoder }));
   return { rungs, leftOut, cpuCores: coresWith(preset) };
 };

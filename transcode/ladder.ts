@@ -228,8 +228,11 @@ export class Ladder {
     const isIdle = encoder === undefined && this.#overload.shedCount > 0;
     if ((encoder !== undefined || isIdle) && this.#retiring === undefined) {
       const { lagMs, droppedCount, state } = this.status();
-      const isRunning = isIdle || state === 'running';
-      const change = this.#overload.look({ nowMs, lagMs, droppedCount, frameRateFps: this.#frameRateFps, isRunning });
+      const change = this.#overload.look({
+        ...{ nowMs, lagMs, droppedCount, frameRateFps: this.#frameRateFps },
+        isRunning: isIdle || state === 'running',
+        isStarting: state === 'starting',
+      });
       if (change !== 'none') {
         this.#setup.log.warn(`transcode.ladder.${change}`, {
           ladder: this.#recipe.name,

@@ -9,8 +9,10 @@ export type OverloadLook = {
   /** Pictures left out so far; begins again with each encoder. */
   readonly droppedCount: number;
   readonly frameRateFps: number;
-  /** False while the encoder starts or restarts: then nothing it says counts. */
+  /** Its pictures are given out. */
   readonly isRunning: boolean;
+  /** None was given out yet, though it is there to make them. When neither holds, nothing it says counts. */
+  readonly isStarting: boolean;
 };
 
 export type OverloadChange = 'none' | 'shed' | 'restored';
@@ -27,6 +29,8 @@ const CALM_MAX_MS = 160_000;
 const SOON_MS = 30_000;
 /** After a change nothing is decided for this long: an encoder that starts is late by itself. */
 const SETTLE_MS = 4_000;
+/** And one that has given out nothing after this long, because all it makes is too old, is judged like any other: it may never come to run. */
+const START_MAX_MS = 3_000;
 
 export class Overload {
   readonly #options: OverloadOptions;
@@ -35,6 +39,7 @@ export class Overload {
   #restoredAtMs = Number.NEGATIVE_INFINITY;
   #calmMs = CALM_MIN_MS;
   #calmSinceMs: number | undefined;
+  #startingSinceMs: number | undefined;
   #window: { readonly atMs: number; readonly droppedCount: number }[] = [];
 
   constructor(options: OverloadOptions) {
@@ -47,8 +52,10 @@ export class Overload {
   }
 
   look(given: OverloadLook): OverloadChange {
-    const { nowMs, isRunning } = given;
-    if (!isRunning || nowMs - this.#changedAtMs < SETTLE_MS) {
+    const { nowMs, isRunning, isStarting } = given;
+    this.#startingSinceMs = isStarting ? (this.#startingSinceMs ?? nowMs) : undefined;
+    const isStuck = this.#startingSinceMs !== undefined && nowMs - this.#startingSinceMs >= START_MAX_MS;
+    if (!(isRunning || isStuck) || nowMs - this.#changedAtMs < SETTLE_MS) {
       this.#window = [];
       this.#calmSinceMs = undefined;
       return 'none';
@@ -57,7 +64,7 @@ export class Overload {
     if (given.lagMs > this.#options.shedLagMs || droppedRatio > this.#options.shedLeftOutRatio) {
       return this.#shed(nowMs);
     }
-    const isCalm = given.lagMs < CALM_LAG_MS && droppedRatio === 0;
+    const isCalm = isRunning && given.lagMs < CALM_LAG_MS && droppedRatio === 0;
     this.#calmSinceMs = isCalm ? (this.#calmSinceMs ?? nowMs) : undefined;
     const isLongCalm = this.#calmSinceMs !== undefined && nowMs - this.#calmSinceMs >= this.#calmMs;
     return isLongCalm && this.#shedCount > 0 ? this.#restore(nowMs) : 'none';

@@ -95,15 +95,34 @@ test('sizes in any order make the same ladder', () => {
   assert.deepEqual(plan({}, { options: { sidesPx: [360, 720, 480] } }), plan({}));
 });
 
-test('what was shed is missing from the top, and the rest may take its time', () => {
+test('what was shed is missing from the top, and with the rest the encoder tries no harder', () => {
+  const whole = plan({}, { coreCount: 2 });
   const shed = plan({}, { coreCount: 2, shedCount: 1 });
+  assert.deepEqual(shed.rungs, whole.rungs.slice(1));
+  assert.ok(shed.cpuCores < whole.cpuCores * 0.7, `${shed.cpuCores} of ${whole.cpuCores} cores`);
+  assert.match(shed.leftOut[0]?.why ?? '', /too slow/);
+  assert.ok(!isSameLadder(shed, whole));
+  assert.deepEqual(plan({}, { shedCount: 9 }).rungs, []);
+});
+
+test('what goes because the machine is too slow is a rung that was made, not one that the budget had no room for', () => {
+  const small = { options: { cpuMaxCores: 0.5 } };
+  const [whole, shed] = [plan({}, small), plan({}, { ...small, shedCount: 1 })];
   assert.deepEqual(
-    shed.rungs.map(({ id }) => id),
+    whole.rungs.map(({ id }) => id),
     ['h480', 'h360'],
   );
-  assert.match(shed.leftOut[0]?.why ?? '', /too slow/);
-  assert.ok(!isSameLadder(shed, plan({}, { coreCount: 2 })));
-  assert.deepEqual(plan({}, { shedCount: 9 }).rungs, []);
+  assert.deepEqual(
+    shed.rungs.map(({ id }) => id),
+    ['h360'],
+  );
+  assert.deepEqual(
+    shed.leftOut.map(({ id, why }) => [id, /CPU budget/.test(why), /too slow/.test(why)]),
+    [
+      ['h720', true, false],
+      ['h480', false, true],
+    ],
+  );
 });
 
 test('switched off, nothing is made', () => {

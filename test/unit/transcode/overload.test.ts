@@ -12,14 +12,19 @@ class Story {
   droppedCount = 0;
 
   /** So long with this lag and so many pictures left out a second; answers what was decided, and after how long. */
-  pass(durationMs: number, given: { lagMs?: number; droppedPerS?: number; isRunning?: boolean } = {}): string[] {
-    const { lagMs = 40, droppedPerS = 0, isRunning = true } = given;
+  pass(
+    durationMs: number,
+    given: { lagMs?: number; droppedPerS?: number; state?: 'running' | 'starting' | 'restarting' } = {},
+  ): string[] {
+    const { lagMs = 40, droppedPerS = 0, state = 'running' } = given;
     const decided: string[] = [];
     for (let atMs = 0; atMs < durationMs; atMs += TICK_MS) {
       this.nowMs += TICK_MS;
       this.droppedCount += (droppedPerS * TICK_MS) / 1000;
-      const look = { nowMs: this.nowMs, lagMs, droppedCount: this.droppedCount, frameRateFps: 30, isRunning };
-      const change: OverloadChange = this.overload.look(look);
+      const change: OverloadChange = this.overload.look({
+        ...{ nowMs: this.nowMs, lagMs, droppedCount: this.droppedCount, frameRateFps: 30 },
+        ...{ isRunning: state === 'running', isStarting: state === 'starting' },
+      });
       if (change !== 'none') {
         decided.push(`${change} after ${Math.round(atMs / 1000)} s`);
         this.droppedCount = 0;
@@ -61,5 +66,20 @@ test('it comes back after ten seconds of calm, and after twice as many when it h
 
 test('an encoder that starts or restarts is late by itself: nothing counts', () => {
   const story = new Story();
-  assert.deepEqual(story.pass(20_000, { lagMs: 5_000, droppedPerS: 20, isRunning: false }), []);
+  assert.deepEqual(story.pass(20_000, { lagMs: 5_000, droppedPerS: 20, state: 'restarting' }), []);
+  assert.deepEqual(story.pass(2_900, { lagMs: 5_000, droppedPerS: 20, state: 'starting' }), []);
+  assert.deepEqual(story.pass(60_000), []);
+});
+
+test('one that never comes to run, because all it makes is too old to be given out, costs a rung', () => {
+  const story = new Story();
+  assert.deepEqual(story.pass(8_000, { lagMs: 200, droppedPerS: 28, state: 'starting' }), ['shed after 6 s']);
+  // The next one has the time to settle before it is judged.
+  assert.deepEqual(story.pass(5_000, { lagMs: 1_200, state: 'starting' }), ['shed after 2 s']);
+  assert.deepEqual(story.pass(20_000), ['restored after 11 s']);
+});
+
+test('one that waits for a publisher who sends nothing costs none', () => {
+  const story = new Story();
+  assert.deepEqual(story.pass(30_000, { lagMs: 0, state: 'starting' }), []);
 });
