@@ -17,6 +17,16 @@ const options = { skip: ffmpegMissing(), timeout: 300_000 };
 const percentile = (values: readonly number[], ratio: number): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length * ratio)] ?? 0;
 
+/** What the hog alone costs the source: nothing is made of it any more. */
+const lateWithoutLadderMs = async (scene: LadderScene, lateMs: (from: number) => number): Promise<number> => {
+  scene.ladder.close('hog_alone');
+  const stopHog = hogCpu();
+  const fromCount = scene.sourceTicks.length;
+  await passMs(HOG_MS);
+  await stopHog();
+  return lateMs(fromCount);
+};
+
 for (const [heightPx, frameRateFps] of [[720, 60], ...(IS_SOAK ? [[1080, 30] as const] : [])] as const) {
   test(`${heightPx}p${frameRateFps}, both cores taken for ${HOG_MS / 1000} s`, options, async (t) => {
     const widthPx = (heightPx * 16) / 9;
@@ -43,8 +53,9 @@ for (const [heightPx, frameRateFps] of [[720, 60], ...(IS_SOAK ? [[1080, 30] as 
       id,
       Math.round(Math.max(...made.map(({ behindMs }) => behindMs))),
     ]);
-    const lateMs = (from: number, to: number): number =>
+    const lateMs = (from: number, to?: number): number =>
       Math.round(percentile(scene.sourceLateMs.slice(from, to), 0.99));
+    const hoggedAloneMs = IS_SOAK ? await lateWithoutLadderMs(scene, lateMs) : undefined;
     t.diagnostic(
       JSON.stringify({
         ...{
@@ -53,7 +64,11 @@ for (const [heightPx, frameRateFps] of [[720, 60], ...(IS_SOAK ? [[1080, 30] as 
           lagMaxMs: Math.round(Math.max(...lags)),
           backAfterMs: Math.round(backAfterMs),
         },
-        sourceLateP99Ms: { calm: lateMs(30, calmCount), hogged: lateMs(calmCount, hoggedCount) },
+        sourceLateP99Ms: {
+          calm: lateMs(30, calmCount),
+          hogged: lateMs(calmCount, hoggedCount),
+          hoggedAlone: hoggedAloneMs,
+        },
       }),
     );
     assert.ok(!IS_SOAK || shed.length > 0, 'nothing was shed');

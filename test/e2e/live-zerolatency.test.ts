@@ -2,20 +2,11 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { readKnownVideo, soundOffsetOfStreamMs } from '../latency/viewer/self-check.ts';
-import type { Viewer } from '../latency/viewer/viewer.ts';
 import { closeBrowser } from '../support/browser.ts';
-import { percentile } from '../latency/viewer/frame-analysis.ts';
-import { findFlashes, pairOffsets, startSoundProbe, takeBeeps } from '../latency/viewer/lip-sync.ts';
+import { HLS_SETTLE_MS, LIP_SYNC_MAX_MS, WHEP_SETTLE_MS, lipSyncMs } from '../support/lip-sync-look.ts';
 import { LiveStage } from '../support/live-stage.ts';
-import { passMs, within } from '../support/wait.ts';
+import { within } from '../support/wait.ts';
 
-const LIP_SYNC_MAX_MS = 60;
-const LOOK_MAX_COUNT = 3;
-const LIP_SYNC_PAIR_MIN_COUNT = 4;
-const OBSERVE_MS = 9_000;
-/** Chrome's synchronisation moves once a second, and its sound buffer shrinks slowly after the start. */
-const WHEP_SETTLE_MS = 10_000;
-const HLS_SETTLE_MS = 4_000;
 const CALIBRATION_FRAME_COUNT = 240;
 
 after(closeBrowser);
@@ -76,28 +67,6 @@ test(
     assert.ok(Math.abs(hlsMs) <= LIP_SYNC_MAX_MS, `LL-HLS: sound is ${hlsMs} ms after the picture`);
   },
 );
-
-type LipSyncLook = { readonly settleMs: number; readonly ownMs: number };
-
-/**
- * Median of sound against picture, the probe's own error taken off, after the player had time to bring both together. Where the machine
- * was held up meanwhile the player has to begin anew: up to three looks, of which the first in step counts, else the last.
- */
-const lipSyncMs = async (viewer: Viewer, { settleMs, ownMs }: LipSyncLook): Promise<number> => {
-  await viewer.waitFrame(15_000);
-  await startSoundProbe(viewer.page);
-  await passMs(settleMs);
-  for (let look = 1; ; look += 1) {
-    await takeBeeps(viewer.page);
-    await viewer.observe(OBSERVE_MS);
-    const offsetsMs = pairOffsets(findFlashes(await viewer.frames()), await takeBeeps(viewer.page));
-    assert.ok(offsetsMs.length >= LIP_SYNC_PAIR_MIN_COUNT, `only ${offsetsMs.length} flashes with their beeps`);
-    const offsetMs = percentile(offsetsMs, 0.5) - ownMs;
-    if (Math.abs(offsetMs) <= LIP_SYNC_MAX_MS || look === LOOK_MAX_COUNT) {
-      return offsetMs;
-    }
-  }
-};
 
 /** The stamps, as soon as there are some; frame 0 is a keyframe, and so is every second times two after it. */
 const withStamps = async (publisher: { readonly stampsMs: readonly number[] }): Promise<readonly number[]> => {

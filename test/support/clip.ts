@@ -7,40 +7,27 @@ export type ClipOptions = {
   readonly bitrateBps: number;
   readonly durationS: number;
   readonly withSound: boolean;
+  /** 1280x720 at 30 pictures a second when left out. */
+  readonly shape?: { readonly widthPx: number; readonly heightPx: number; readonly frameRateFps: number };
+  /** How restless the picture is, 0 to 1. */
+  readonly noiseRatio?: number;
 };
 
-/** 1280x720p30, keyframes each second, no B-frames, constant bitrate. Resolves to the file's path. */
+const SHAPE = { widthPx: 1280, heightPx: 720, frameRateFps: 30 };
+
+/** Keyframes each second, no B-frames, constant bitrate. Resolves to the file's path. */
 export const makeClip = async (options: ClipOptions): Promise<string> => {
-  const file = path.join(options.folder, 'clip.flv');
-  const bitrate = String(options.bitrateBps);
+  const { folder, durationS, withSound, shape = SHAPE, noiseRatio = 0.3 } = options;
+  const file = path.join(folder, 'clip.flv');
+  const [bitrate, gop] = [String(options.bitrateBps), String(shape.frameRateFps)];
   await Publisher.encode({
-    ...{
-      widthPx: 1280,
-      heightPx: 720,
-      frameRateFps: 30,
-      noiseRatio: 0.3,
-      withSound: options.withSound,
-      audioLeadMs: 0,
-    },
-    frameCount: options.durationS * 30,
+    ...{ ...shape, noiseRatio, withSound, audioLeadMs: 0 },
+    frameCount: durationS * shape.frameRateFps,
     outputArgs: [
-      ...[
-        '-c:v',
-        'libx264',
-        '-preset',
-        'ultrafast',
-        '-tune',
-        'zerolatency',
-        '-bf',
-        '0',
-        '-g',
-        '30',
-        '-keyint_min',
-        '30',
-      ],
+      ...['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-bf', '0', '-g', gop, '-keyint_min', gop],
       ...['-b:v', bitrate, '-minrate', bitrate, '-maxrate', bitrate, '-bufsize', bitrate],
       ...['-x264-params', 'nal-hrd=cbr:scenecut=0', '-pix_fmt', 'yuv420p'],
-      ...(options.withSound ? ['-c:a', 'aac', '-b:a', '128k'] : ['-an']),
+      ...(withSound ? ['-c:a', 'aac', '-b:a', '128k'] : ['-an']),
       ...['-f', 'flv', '-y', file],
     ],
   });
