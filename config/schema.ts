@@ -145,6 +145,7 @@ const CONGESTION = z.strictObject({
   smoothnessRatio: z.number().min(0).max(1),
   startRateBps: z.number().min(100_000).max(1e9),
   startPlayoutDelayMs: z.number().min(10).max(2_000),
+  policyFolder: z.string().max(1_024),
   trace: z.strictObject({ folder: z.string().max(1_024), sessionMaxBytes: BYTES.min(65_536), sessionMaxCount: COUNT }),
 }) satisfies z.ZodType<CongestionOptions>;
 

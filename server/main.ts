@@ -20,6 +20,7 @@ import { messageOf } from './base/errors.ts';
 import { BroadcastSummaries } from './broadcast-summaries.ts';
 import { Drain } from './drain.ts';
 import { RtmpServer } from './ingest/rtmp/server.ts';
+import { loadPolicies } from './learning/policy-files.ts';
 import { createLog } from './observability/log.ts';
 import { Metrics } from './observability/metrics.ts';
 import { createPublishGate } from './publishing.ts';
@@ -45,7 +46,8 @@ import { welcomeText } from './welcome.ts';
 /** Largest changes of playback speed; the target latency is what the playlists allow (0: not known yet). */
 const HINTS = { v: 1, fastRatio: 0.08, slowRatio: 0.05 } as const;
 const DEMO_NAME = 'demo';
-const PLAYER_FOLDER = resolve(import.meta.dirname, '../player/dist');
+const PROJECT_FOLDER = resolve(import.meta.dirname, '..');
+const PLAYER_FOLDER = resolve(PROJECT_FOLDER, 'player/dist');
 
 const start = async (config: Config, isDemo: boolean): Promise<void> => {
   const clock = systemClock;
@@ -110,7 +112,17 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   const { trace } = config.congestion;
   const traceFolder = trace.folder === '' ? '' : resolve(config.dataDir, trace.folder);
   const congestion = { ...config.congestion, trace: { ...trace, folder: traceFolder } };
-  const webRtc = new WebRtcOut({ settings: config.webrtc, congestion, port: webRtcPort, clock, log, metrics });
+  const { policyFolder } = config.congestion;
+  const policies = policyFolder === '' ? [] : await loadPolicies(resolve(PROJECT_FOLDER, policyFolder), log);
+  const webRtc = new WebRtcOut({
+    settings: config.webrtc,
+    congestion,
+    policies,
+    port: webRtcPort,
+    clock,
+    log,
+    metrics,
+  });
   const whep = createWhepEndpoint({
     out: webRtc,
     clock,

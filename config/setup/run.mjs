@@ -1,7 +1,7 @@
 /**
  * Behind every `npm run …`: makes the machine ready for the task, then runs it on the pinned Node.
  *
- *     node config/setup/run.mjs start|dev|check|test|soak|bench|latency|load|hls-check|ladder|calibrate|sim [arguments for the task]
+ *     node config/setup/run.mjs start|dev|check|test|soak|bench|latency|load|hls-check|ladder|calibrate|sim|learn [arguments for the task]
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -160,6 +160,7 @@ const TASKS = {
   'hls-check': (node) => become(node, ['test/hls-check/main.ts', ...args]),
   calibrate: (node) => become(node, ['--disable-warning=ExperimentalWarning', 'test/quality/calibrate.ts', ...args]),
   sim: (node) => become(node, ['--disable-warning=ExperimentalWarning', 'test/sim/main.ts', ...args]),
+  learn: (node) => become(node, ['--disable-warning=ExperimentalWarning', 'test/learn/main.ts', ...args]),
 };
 
 const chosen = TASKS[task];

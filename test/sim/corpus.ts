@@ -74,7 +74,6 @@ export const loadCorpus = async (tracesDir: string, splits: readonly SplitName[]
 
 const toTrace = (entry: ManifestEntry, split: SplitName, steps: readonly CapacityStep[]): Trace => {
   const totalMs = steps.reduce((sum, { durationMs }) => sum + durationMs, 0);
-  const lowMs = steps.reduce((sum, { durationMs, rateBps }) => sum + (rateBps < INFEASIBLE_BPS ? durationMs : 0), 0);
   const bits = steps.reduce((sum, { durationMs, rateBps }) => sum + durationMs * rateBps, 0);
   return {
     id: entry.id,
@@ -84,8 +83,15 @@ const toTrace = (entry: ManifestEntry, split: SplitName, steps: readonly Capacit
     split,
     steps,
     meanBps: bits / totalMs,
-    isInfeasible: lowMs / totalMs > INFEASIBLE_RATIO,
+    isInfeasible: isTooSlow(steps),
   };
+};
+
+/** No rendition fits for too much of the time. */
+export const isTooSlow = (steps: readonly CapacityStep[]): boolean => {
+  const totalMs = steps.reduce((sum, { durationMs }) => sum + durationMs, 0);
+  const lowMs = steps.reduce((sum, { durationMs, rateBps }) => sum + (rateBps < INFEASIBLE_BPS ? durationMs : 0), 0);
+  return lowMs / totalMs > INFEASIBLE_RATIO;
 };
 
 type ClassProfile = {

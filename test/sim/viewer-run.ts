@@ -15,6 +15,8 @@ export type RunOptions = {
   readonly up: LinkModelOptions;
   readonly ladder?: LadderOptions;
   readonly feedbackEveryMs?: number;
+  /** Median decode times by rung; a laptop's when left out. */
+  readonly decodeMs?: readonly number[];
   readonly sender: Omit<SenderOptions, 'controller'>;
   readonly makeController: () => CongestionController;
   /** Looks at the run each `sampleEveryMs`. */
@@ -69,7 +71,7 @@ class ViewerRun {
     this.#receiver = new ChromeReceiver(
       {
         feedbackEveryMs: options.feedbackEveryMs ?? 100,
-        decodeMs: DECODE_MS,
+        decodeMs: options.decodeMs ?? DECODE_MS,
         qualityRatios: ladder.rungs.map(({ qualityRatio }) => qualityRatio),
         rejectsOutliers: true,
       },

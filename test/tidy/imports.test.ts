@@ -132,6 +132,8 @@ const ENTRY_POINTS = [
   'player/sluice-player.ts',
   'test/latency/source/stamped-source-process.ts',
   'test/hls-check/main.ts',
+  'test/learn/main.ts',
+  'test/learn/worker.ts',
   'test/quality/calibrate.ts',
   'test/sim/main.ts',
   'test/support/recording-process.ts',

@@ -9,6 +9,8 @@ export type CongestionOptions = {
   /** What a viewer's link is thought to carry before anything is known of it, and how long pictures wait until then. */
   readonly startRateBps: number;
   readonly startPlayoutDelayMs: number;
+  /** Where policy files lie; empty: none are read. */
+  readonly policyFolder: string;
   readonly trace: DecisionTraceOptions;
 };
 
@@ -26,5 +28,6 @@ export const CONGESTION_DEFAULTS: CongestionOptions = {
   smoothnessRatio: 0.5,
   startRateBps: PRIOR_DEFAULT.rateBps,
   startPlayoutDelayMs: PRIOR_DEFAULT.playoutDelayMs,
+  policyFolder: 'config/policy',
   trace: { folder: '', sessionMaxBytes: 33_554_432, sessionMaxCount: 100 },
 };

@@ -1,7 +1,10 @@
 /** Which controller steers a viewer's sending, and whether its calls are written down. */
 import { AdaptiveController } from '../../congestion/adaptive-controller.ts';
-import type { CongestionController } from '../../congestion/controller.ts';
+import type { CongestionController, ControllerOptions } from '../../congestion/controller.ts';
 import { GccController } from '../../congestion/gcc/gcc-controller.ts';
+import type { Policy } from '../../congestion/learned/policy.ts';
+import { parametersFor } from '../../congestion/learned/policy.ts';
+import type { Parameters as Tuned } from '../../congestion/parameters.ts';
 import type { DecisionTraces } from '../../observability/decision-trace.ts';
 import type { CongestionOptions } from './congestion-options.ts';
 import { FixedController } from './fixed-controller.ts';
@@ -19,25 +22,32 @@ export type ControlFacts = {
 export type ControllerFactory = (facts: ControlFacts) => CongestionController;
 
 export const controllerFactory =
-  (options: { congestion: CongestionOptions; settings: WebRtcOutOptions; traces: DecisionTraces }): ControllerFactory =>
+  (options: {
+    congestion: CongestionOptions;
+    settings: WebRtcOutOptions;
+    traces: DecisionTraces;
+    policies?: readonly Policy[] | undefined;
+  }): ControllerFactory =>
   ({ sessionId, ...facts }) => {
-    const { congestion, settings, traces } = options;
+    const { congestion, settings, traces, policies = [] } = options;
     const { controller: kind, startRateBps, startPlayoutDelayMs } = congestion;
     const prior = { rateBps: startRateBps, playoutDelayMs: startPlayoutDelayMs };
-    const controllerOptions = { ...facts, prior };
+    // Nothing is known yet of the viewer's network.
+    const parameters = parametersFor(policies, 'all', facts.smoothnessRatio);
+    const controllerOptions = { ...facts, prior, parameters };
     const controller = makeController(kind, controllerOptions, settings);
     const trace = traces.open(sessionId);
     return trace === undefined ? controller : new TracedController(controller, trace, { kind, controllerOptions });
   };
 
-/** Also for whoever replays a trace. */
+/** Also for whoever replays a trace. Without `parameters` our controller has its defaults. */
 export const makeController = (
   kind: CongestionOptions['controller'],
-  options: ConstructorParameters<typeof AdaptiveController>[0],
+  options: ControllerOptions & { readonly parameters?: Tuned | undefined },
   fixed: ConstructorParameters<typeof FixedController>[0],
 ): CongestionController => {
   if (kind === 'off') {
     return new FixedController(fixed);
   }
-  return kind === 'gcc' ? new GccController(options) : new AdaptiveController(options);
+  return kind === 'gcc' ? new GccController(options) : new AdaptiveController(options, options.parameters);
 };

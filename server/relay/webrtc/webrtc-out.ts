@@ -1,6 +1,7 @@
 /** All WHEP viewers of this server: opens their sessions, finds them again, ticks them, ends them. Knows no HTTP. */
 import type { Clock } from '../../base/clock.ts';
 import { ProtocolError } from '../../base/errors.ts';
+import type { Policy } from '../../congestion/learned/policy.ts';
 import { parseAvcConfig } from '../../media/h264/avc-config.ts';
 import type { Track } from '../../media/track.ts';
 import { DecisionTraces } from '../../observability/decision-trace.ts';
@@ -64,6 +65,8 @@ export class WebRtcOut {
     metrics: Metrics;
     /** Plain Node when left out. */
     sender?: MediaSender;
+    /** What was learned; our controller has its defaults when left out. */
+    policies?: readonly Policy[];
     /** As `congestion` says when left out. */
     createController?: ControllerFactory;
   }) {

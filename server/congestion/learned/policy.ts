@@ -1,0 +1,223 @@
+/**
+ * What the search found (`npm run learn`), as the server reads it: vectors of parameters per class of network and λ, what is known of a class
+ * before the first packet, and where both came from. Files are outside data: every number is brought inside its safe range, every fault is a
+ * value with a code and a sentence, and whoever asks goes on with the defaults.
+ */
+import type { Prior } from '../controller.ts';
+import type { Parameters } from '../parameters.ts';
+import { PARAMETER_RANGES, parametersWith } from '../parameters.ts';
+import { interpolate } from './coding.ts';
+
+/** `all`: one vector whatever the network. The others are those of CONGESTION 4.2, merged for want of traces. */
+export const POLICY_CLASSES = ['all', 'constrained|outage', 'lossy|long|volatile', 'stable|jittery'] as const;
+export type PolicyClass = (typeof POLICY_CLASSES)[number];
+
+export const POLICY_SCHEMA = 'sluice-policy';
+export const POLICY_VERSION = 1;
+/** Characters, and so bytes too: names and numbers are ASCII. */
+export const POLICY_MAX_BYTES = 262_144;
+
+export type PolicyVector = {
+  readonly networkClass: PolicyClass;
+  /** λ for which it was searched. */
+  readonly smoothnessRatio: number;
+  /** Complete and inside the safe ranges. */
+  readonly parameters: Parameters;
+};
+
+export type Policy = {
+  readonly vectors: readonly PolicyVector[];
+  /** What sessions of the class could receive and needed. */
+  readonly priors: ReadonlyMap<PolicyClass, Prior>;
+  /** Of the traces it was made from. */
+  readonly dataSha256: string;
+};
+
+/** `POLICY_TOO_LARGE`, `POLICY_NOT_JSON`, `POLICY_VERSION_UNKNOWN`, `POLICY_FIELD_WRONG`. */
+export type PolicyFault = { readonly code: string; readonly detail: string };
+
+export type PolicyReading =
+  | {
+      readonly policy: Policy;
+      /** Parameters that this version does not know; left out. */
+      readonly unknownNames: readonly string[];
+      readonly fault?: undefined;
+    }
+  | { readonly policy?: undefined; readonly unknownNames?: undefined; readonly fault: PolicyFault };
+
+const VECTOR_MAX_COUNT = 64;
+const UNKNOWN_MAX_COUNT = 16;
+const NAME_MAX_LENGTH = 64;
+const PRIOR_RATE_BPS = { min: 300_000, max: 5_000_000 };
+const PRIOR_DELAY_MS = { min: 20, max: 800 };
+const PARAMETER_NAMES: readonly string[] = Object.keys(PARAMETER_RANGES);
+
+/** Any text; never throws. */
+export const readPolicy = (text: string): PolicyReading => {
+  if (text.length > POLICY_MAX_BYTES) {
+    return { fault: { code: 'POLICY_TOO_LARGE', detail: `more than ${POLICY_MAX_BYTES} characters` } };
+  }
+  const json = parseJson(text);
+  if (json === undefined) {
+    return { fault: { code: 'POLICY_NOT_JSON', detail: 'cut short, or no JSON at all' } };
+  }
+  const faults: string[] = [];
+  const unknownNames = new Set<string>();
+  const head = fieldsOf(json.value);
+  const schema = head?.['schema'];
+  const version = head?.['version'];
+  if (head === undefined || schema !== POLICY_SCHEMA || version !== POLICY_VERSION) {
+    const detail = `expected schema ${POLICY_SCHEMA}, version ${POLICY_VERSION}, got ${shown(schema)}, ${shown(version)}`;
+    return { fault: { code: 'POLICY_VERSION_UNKNOWN', detail } };
+  }
+  const vectors = listOf(head['vectors'], 'vectors', faults).map((entry, index) =>
+    toVector(entry, `vectors[${index}]`, { faults, unknownNames }),
+  );
+  const priors = listOf(head['priors'], 'priors', faults).map((entry, index) =>
+    toPrior(entry, `priors[${index}]`, faults),
+  );
+  const dataSha256 = head['dataSha256'];
+  if (typeof dataSha256 !== 'string' || !/^[0-9a-f]{64}$/.test(dataSha256)) {
+    faults.push(`dataSha256: expected 64 hexadecimal digits, got ${shown(dataSha256)}`);
+  }
+  const [first] = faults;
+  if (first !== undefined) {
+    return { fault: { code: 'POLICY_FIELD_WRONG', detail: first } };
+  }
+  return {
+    policy: {
+      vectors: vectors.filter((vector) => vector !== undefined),
+      priors: new Map(priors.filter((prior) => prior !== undefined)),
+      dataSha256: String(dataSha256),
+    },
+    unknownNames: [...unknownNames],
+  };
+};
+
+/**
+ * The parameters of a class for a λ: between the nearest vectors below and above, in coded space; beyond the outermost, that one. Undefined
+ * where nothing was learned.
+ */
+export const parametersFor = (
+  policies: readonly Policy[],
+  networkClass: PolicyClass,
+  smoothnessRatio: number,
+): Parameters | undefined => {
+  const vectors = policies
+    .flatMap((policy) => policy.vectors.filter((vector) => vector.networkClass === networkClass))
+    .sort((a, b) => a.smoothnessRatio - b.smoothnessRatio);
+  const above = vectors.find((vector) => vector.smoothnessRatio >= smoothnessRatio);
+  const below = vectors.findLast((vector) => vector.smoothnessRatio <= smoothnessRatio);
+  if (above === undefined || below === undefined || above.smoothnessRatio === below.smoothnessRatio) {
+    return (below ?? above)?.parameters;
+  }
+  const ratio = (smoothnessRatio - below.smoothnessRatio) / (above.smoothnessRatio - below.smoothnessRatio);
+  return interpolate(below.parameters, above.parameters, ratio);
+};
+
+const parseJson = (text: string): { value: unknown } | undefined => {
+  try {
+    return { value: JSON.parse(text) as unknown };
+  } catch {
+    // Of a text that deep or broken nothing more can be said than that it is.
+    return undefined;
+  }
+};
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Own fields alone: what a file calls `__proto__` or `constructor` is a name like any other. */
+const fieldsOf = (value: unknown): Fields | undefined =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? Object.assign(Object.create(null) as Record<string, unknown>, value)
+    : undefined;
+
+const listOf = (value: unknown, path: string, faults: string[]): readonly unknown[] => {
+  if (!Array.isArray(value) || value.length > VECTOR_MAX_COUNT) {
+    faults.push(`${path}: expected a list of at most ${VECTOR_MAX_COUNT}, got ${shown(value)}`);
+    return [];
+  }
+  return value;
+};
+
+const toVector = (
+  entry: unknown,
+  path: string,
+  { faults, unknownNames }: { faults: string[]; unknownNames: Set<string> },
+): PolicyVector | undefined => {
+  const fields = fieldsOf(entry);
+  const networkClass = classOf(fields?.['networkClass'], path, faults);
+  const smoothnessRatio = numberOf(fields?.['smoothnessRatio'], `${path}.smoothnessRatio`, faults);
+  const given = fieldsOf(fields?.['parameters']);
+  if (given === undefined) {
+    faults.push(`${path}.parameters: expected an object, got ${shown(fields?.['parameters'])}`);
+  }
+  const wanted: Partial<Record<keyof Parameters, number>> = {};
+  for (const [name, value] of Object.entries(given ?? {})) {
+    if (!PARAMETER_NAMES.includes(name)) {
+      if (unknownNames.size < UNKNOWN_MAX_COUNT) {
+        unknownNames.add(name.slice(0, NAME_MAX_LENGTH));
+      }
+      continue;
+    }
+    const number = numberOf(value, `${path}.parameters.${name}`, faults);
+    if (number !== undefined) {
+      wanted[name as keyof Parameters] = number;
+    }
+  }
+  if (networkClass === undefined || smoothnessRatio === undefined) {
+    return undefined;
+  }
+  return {
+    networkClass,
+    smoothnessRatio: Math.min(1, Math.max(0, smoothnessRatio)),
+    parameters: parametersWith(wanted),
+  };
+};
+
+const toPrior = (entry: unknown, path: string, faults: string[]): readonly [PolicyClass, Prior] | undefined => {
+  const fields = fieldsOf(entry);
+  const networkClass = classOf(fields?.['networkClass'], path, faults);
+  const rateBps = numberOf(fields?.['rateBps'], `${path}.rateBps`, faults);
+  const playoutDelayMs = numberOf(fields?.['playoutDelayMs'], `${path}.playoutDelayMs`, faults);
+  if (networkClass === undefined || rateBps === undefined || playoutDelayMs === undefined) {
+    return undefined;
+  }
+  return [
+    networkClass,
+    {
+      rateBps: Math.min(PRIOR_RATE_BPS.max, Math.max(PRIOR_RATE_BPS.min, rateBps)),
+      playoutDelayMs: Math.min(PRIOR_DELAY_MS.max, Math.max(PRIOR_DELAY_MS.min, playoutDelayMs)),
+    },
+  ];
+};
+
+const classOf = (value: unknown, path: string, faults: string[]): PolicyClass | undefined => {
+  const found = POLICY_CLASSES.find((name) => name === value);
+  if (found === undefined) {
+    faults.push(`${path}.networkClass: expected one of ${POLICY_CLASSES.join(', ')}, got ${shown(value)}`);
+  }
+  return found;
+};
+
+/** JSON knows no NaN, but 1e999 is Infinity. */
+const numberOf = (value: unknown, path: string, faults: string[]): number | undefined => {
+  if (typeof value === 'number' && Number.isFinite(value)) {
+    return value;
+  }
+  faults.push(`${path}: expected a finite number, got ${shown(value)}`);
+  return undefined;
+};
+
+const SHOWN_MAX_LENGTH = 40;
+
+/** Of anything, for a log line. */
+const shown = (value: unknown): string => {
+  if (Array.isArray(value)) {
+    return `a list of ${value.length}`;
+  }
+  if (typeof value === 'string') {
+    return JSON.stringify(value.slice(0, SHOWN_MAX_LENGTH));
+  }
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+};
