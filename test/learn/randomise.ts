@@ -38,6 +38,7 @@ export const randomise = (trace: Trace, seed: number): World => {
   const begun = { ...trace, steps: rotate(trace.steps, draws.ratio(0)) };
   const link = linkOf(begun, seed);
   const decodeTopMs = between(DECODE_TOP_MS, 1);
+  const keyframeFactor = between(KEYFRAME_FACTOR, 6);
   return {
     ...link,
     down: {
@@ -45,7 +46,7 @@ export const randomise = (trace: Trace, seed: number): World => {
       queueMaxBytes: Math.round(link.down.queueMaxBytes * between(QUEUE_FACTOR, 2)),
       ...lossOf(link.down, draws.ratio(3), between(LOSS_FACTOR, 4), between(LOSS_BURST_COUNT, 5)),
     },
-    ladder: { ...LADDER_DEFAULT, keyframeFactor: between(KEYFRAME_FACTOR, 6) },
+    ladder: { ...LADDER_DEFAULT, rungs: LADDER_DEFAULT.rungs.map((rung) => ({ ...rung, keyframeFactor })) },
     decodeMs: DECODE_SHARES.map((share) => share * decodeTopMs),
   };
 };
