@@ -63,10 +63,7 @@ export class AudioSegmenter {
     this.#unitTicks = track.samplesPerUnit;
     this.#followsVideo = options.followsVideo;
     this.plan = planParts({ ...options, unitNominalTicks: track.samplesPerUnit, timescaleHz: track.timescaleHz });
-    // Sound cannot be decoded early without being heard early: any gap at a part's start stays a hole.
-    const cutter = new PartCutter({
-      ...{ plan: this.plan, bridgeMaxTicks: 0, followsRate: false, stampErrorTicks: 0 },
-    });
+    const cutter = PartCutter.forSound(this.plan);
     this.#writer = new SegmentWriter({ cutter, firstMsn: options.firstMsn });
   }
 

@@ -9,7 +9,7 @@ import { BoundaryQueue } from './boundary-queue.ts';
 import { HeldUnits } from './held-units.ts';
 import { PartCutter } from './part-cutter.ts';
 import type { PartPlan } from './segment-plan.ts';
-import { SEGMENT_MAX_MS, STAMPS_HZ, planParts } from './segment-plan.ts';
+import { SEGMENT_MAX_MS, planParts } from './segment-plan.ts';
 import type { SegmenterEvent } from './segmenter.ts';
 import { SegmentWriter, isSameTrack } from './segmenter.ts';
 
@@ -38,10 +38,7 @@ export class LedSegmenter {
     this.#timescaleHz = timescaleHz;
     this.#segmentMaxTicks = (SEGMENT_MAX_MS * timescaleHz) / 1000;
     this.#boundaries = new BoundaryQueue(options.epochAt);
-    const cutter = new PartCutter({
-      ...{ plan: this.plan, bridgeMaxTicks: this.plan.partMaxTicks, followsRate: true },
-      stampErrorTicks: timescaleHz / STAMPS_HZ,
-    });
+    const cutter = PartCutter.forVideo(this.plan, timescaleHz);
     this.#writer = new SegmentWriter({ cutter, firstMsn: 0 });
   }
 

@@ -40,6 +40,16 @@ export type CutterUnit = { readonly unit: AccessUnit; readonly dtsTicks: number;
 
 type Pending = CutterUnit & { readonly fileDtsTicks: number };
 
+type CutterOptions = {
+  readonly bridgeMaxTicks: number;
+  /** Units have no fixed length, the usual distance is learnt. */
+  readonly followsRate: boolean;
+  /** By how much two stamps may be nearer to each other than they should. */
+  readonly stampErrorTicks: number;
+};
+
+/** RTMP's stamps are whole milliseconds: two of them may be one nearer to each other than their pictures are. */
+const STAMPS_HZ = 1_000;
 /** The distance between units is followed this slowly, so that whole-millisecond stamps average out. */
 const NOMINAL_SHARE = 1 / 32;
 
@@ -55,13 +65,23 @@ export class PartCutter {
   #endTicks: number | undefined;
   #lastDtsTicks: number | undefined;
 
-  /** `followsRate`: units have no fixed length, the usual distance is learnt. `stampErrorTicks`: by how much two stamps may be nearer to each other than they should. */
-  constructor(options: { plan: PartPlan; bridgeMaxTicks: number; followsRate: boolean; stampErrorTicks: number }) {
+  private constructor(plan: PartPlan, options: CutterOptions) {
+    this.#plan = plan;
     this.#followsRate = options.followsRate;
     this.#stampErrorTicks = options.stampErrorTicks;
-    this.#plan = options.plan;
     this.#bridgeMaxTicks = options.bridgeMaxTicks;
-    this.#unitTicks = options.plan.unitNominalTicks;
+    this.#unitTicks = plan.unitNominalTicks;
+  }
+
+  /** At one part's length a picture may be decoded early without anyone seeing it; beyond that the hole is told as it is. */
+  static forVideo(plan: PartPlan, timescaleHz: number): PartCutter {
+    const stampErrorTicks = timescaleHz / STAMPS_HZ;
+    return new PartCutter(plan, { bridgeMaxTicks: plan.partMaxTicks, followsRate: true, stampErrorTicks });
+  }
+
+  /** Sound cannot be decoded early without being heard early: any gap at a part's start stays a hole. */
+  static forSound(plan: PartPlan): PartCutter {
+    return new PartCutter(plan, { bridgeMaxTicks: 0, followsRate: false, stampErrorTicks: 0 });
   }
 
   /** Where the last closed part ended; undefined before the first. */

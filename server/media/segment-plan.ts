@@ -11,8 +11,6 @@ export const SEGMENT_MAX_MS = 2_450;
 export const GOP_MAX_MS = 2_400;
 /** Every part but a segment's last lasts at least this much of PART-TARGET (RFC 8216bis 4.4.4.9; iPhones insist). */
 export const PART_MIN_RATIO = 0.85;
-/** RTMP's stamps are whole milliseconds: two of them may be one nearer to each other than their pictures are. */
-export const STAMPS_HZ = 1_000;
 export const PART_TARGET_DEFAULT_MS = 333;
 export const PART_TARGET_MIN_MS = 200;
 export const PART_TARGET_MAX_MS = 1_000;

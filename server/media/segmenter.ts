@@ -11,7 +11,7 @@ import { ticksToMs } from './access-unit.ts';
 import type { CutPart } from './part-cutter.ts';
 import { PartCutter } from './part-cutter.ts';
 import type { PartPlan } from './segment-plan.ts';
-import { SEGMENT_MAX_MS, STAMPS_HZ, planParts } from './segment-plan.ts';
+import { SEGMENT_MAX_MS, planParts } from './segment-plan.ts';
 import type { Track } from './track.ts';
 
 export type SegmentStart = {
@@ -126,11 +126,7 @@ export class VideoSegmenter {
     this.plan = planParts({ ...options, unitNominalTicks: timescaleHz / options.frameRateFps });
     this.#timescaleHz = timescaleHz;
     this.#segmentMaxTicks = (SEGMENT_MAX_MS * timescaleHz) / 1000;
-    // At one part's length the picture may be decoded early without anyone seeing it; beyond that the hole is told as it is.
-    const cutter = new PartCutter({
-      ...{ plan: this.plan, bridgeMaxTicks: this.plan.partMaxTicks, followsRate: true },
-      stampErrorTicks: timescaleHz / STAMPS_HZ,
-    });
+    const cutter = PartCutter.forVideo(this.plan, timescaleHz);
     this.#writer = new SegmentWriter({ cutter, firstMsn: options.firstMsn });
   }
 
