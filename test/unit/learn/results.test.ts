@@ -15,20 +15,9 @@ import { progressLine } from '../../learn/progress.ts';
 import { codeSha256Of, dataSha256Of, loadRun, saveRun } from '../../learn/run-state.ts';
 import { beginSearch } from '../../learn/search.ts';
 import { syntheticTraces } from '../../learn/synthetic.ts';
+import { OUTCOME } from '../../support/learn-outcome.ts';
 
 const TRACES = syntheticTraces('validation', 3, 1);
-
-const OUTCOME: Outcome = {
-  utility: 0.6,
-  stallRatio: 0.01,
-  freezesPerMinute: 0.5,
-  qualityRatio: 0.8,
-  latencyP50Ms: 150,
-  latencyP95Ms: 400,
-  probeRatio: 0,
-  estimateBps: 3e6,
-  playoutDelayMs: 80,
-};
 
 /** Two sessions a trace; `gain` of the learned one, with luck that both share and `noise` that they do not. */
 const comparisonOf = (gain: Partial<Outcome>, noise = 0.01, traceCount = TRACES.length): Comparison => {

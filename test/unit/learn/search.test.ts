@@ -10,18 +10,7 @@ import { climbersOf, rankingOf, RUNGS, widened } from '../../learn/halving.ts';
 import { objectiveOf, tailMean } from '../../learn/objective.ts';
 import type { Play, SearchOptions, SearchState } from '../../learn/search.ts';
 import { beginSearch, playFinal, playGeneration } from '../../learn/search.ts';
-
-const OUTCOME: Outcome = {
-  utility: 0.6,
-  stallRatio: 0.01,
-  freezesPerMinute: 0.5,
-  qualityRatio: 0.8,
-  latencyP50Ms: 150,
-  latencyP95Ms: 400,
-  probeRatio: 0,
-  estimateBps: 3e6,
-  playoutDelayMs: 80,
-};
+import { OUTCOME } from '../../support/learn-outcome.ts';
 
 const near = (actual: number, expected: number): void =>
   assert.ok(Math.abs(actual - expected) < 1e-12, `${actual} for ${expected}`);
