@@ -452,7 +452,7 @@ const startNarrowband = (setup: LadderSetup): Narrowband | undefined => {
   if (options.narrowband === 'off' || model === undefined || !isX264) {
     return undefined;
   }
-  const crfSafe = Math.min(options.crf, safeCrf(model, targetVmaf));
+  const crfSafe = safeCrf(model, options);
   return new Narrowband({ options: { targetVmaf, crfSafe, probeCpuMaxRatio }, model, ffmpegPath, clock, log, metrics });
 };
 

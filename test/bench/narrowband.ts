@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CrfController } from '../../transcode/narrowband/crf-controller.ts';
-import type { Rung } from '../../transcode/ladder-plan.ts';
+import { LADDER_DEFAULTS, type Rung } from '../../transcode/ladder-plan.ts';
 import { CRF_RANGE, crfsToProbe } from '../../transcode/narrowband/narrowband.ts';
 import type { QualityModel } from '../../transcode/narrowband/quality-model.ts';
 import { qualityLine, safeCrf } from '../../transcode/narrowband/quality-model.ts';
@@ -95,7 +95,7 @@ const settle = async (job: {
   const { frameRateFps, widthPx, heightPx } = rung;
   const source = readClip(await readFile(sourcePath), { fps: frameRateFps, widthPx, heightPx });
   const sample = unitsOf(source).slice(0, Math.round(1.4 * frameRateFps) + 1);
-  const crfSafe = safeCrf(model, TARGET_VMAF);
+  const crfSafe = safeCrf(model, { targetVmaf: TARGET_VMAF, crf: LADDER_DEFAULTS.crf });
   const controller = new CrfController({ ...CRF_RANGE, crfSafe, targetVmaf: TARGET_VMAF, changeEveryMs: 0 });
   const crfs = [crfSafe];
   for (let round = 1; round <= PROBE_ROUNDS; round += 1) {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { AccessUnit } from '../../server/media/access-unit.ts';
 import { silentLog } from '../../server/observability/log.ts';
 import { Metrics } from '../../server/observability/metrics.ts';
-import type { Rung } from '../../transcode/ladder-plan.ts';
+import { LADDER_DEFAULTS, type Rung } from '../../transcode/ladder-plan.ts';
 import { Narrowband } from '../../transcode/narrowband/narrowband.ts';
 import type { QualityModel } from '../../transcode/narrowband/quality-model.ts';
 import { safeCrf } from '../../transcode/narrowband/quality-model.ts';
@@ -84,7 +84,11 @@ class MediaTimeRun {
     this.#folder = folder;
     const { model, targetVmaf, tools } = run;
     this.#narrowband = new Narrowband({
-      options: { targetVmaf, crfSafe: safeCrf(model, targetVmaf), probeCpuMaxRatio: 0.05 },
+      options: {
+        targetVmaf,
+        crfSafe: safeCrf(model, { targetVmaf, crf: LADDER_DEFAULTS.crf }),
+        probeCpuMaxRatio: 0.05,
+      },
       ...{ model, ffmpegPath: tools.ffmpegPath, log: silentLog, metrics: new Metrics({ collectDefaults: false }) },
       clock: { nowMs: () => this.#nowMs, wallMs: () => this.#nowMs },
       probe: async (job) => this.#probeLater(job),

@@ -83,9 +83,14 @@ export const predictVmaf = (model: QualityModel, point: ProbedPoint): number => 
   return Math.min(100, Math.max(0, sum));
 };
 
-/** What nobody has looked at gets this one, rounded down to half a step. */
-export const safeCrf = ({ safe, vmafPerCrfMin, vmafPerCrfMax }: QualityModel, targetVmaf: number): number =>
-  Math.floor(2 * (safe.crf - (targetVmaf - safe.targetVmaf) / ((vmafPerCrfMin + vmafPerCrfMax) / 2))) / 2;
+/** What nobody has looked at gets this one, rounded down to half a step, and never more than `crf`, the ladder's own. */
+export const safeCrf = (
+  { safe, vmafPerCrfMin, vmafPerCrfMax }: QualityModel,
+  { targetVmaf, crf }: { readonly targetVmaf: number; readonly crf: number },
+): number => {
+  const forTarget = safe.crf - (targetVmaf - safe.targetVmaf) / ((vmafPerCrfMin + vmafPerCrfMax) / 2);
+  return Math.min(crf, Math.floor(2 * forTarget) / 2);
+};
 
 /** Quality over CRF: a straight line that always falls. */
 export type QualityLine = { readonly crf: number; readonly vmaf: number; readonly vmafPerCrf: number };

@@ -47,10 +47,11 @@ test('quality falls as CRF rises, whatever the two encodings said', () => {
   }
 });
 
-test('the safe CRF follows the target, rounded towards more bits', () => {
-  assert.equal(safeCrf(PLAIN, 93), 22);
-  assert.equal(safeCrf(PLAIN, 94), 21);
-  assert.equal(safeCrf(PLAIN, 88), 26);
+test("the safe CRF follows the target, rounded towards more bits, up to the ladder's own", () => {
+  assert.equal(safeCrf(PLAIN, { targetVmaf: 93, crf: 51 }), 22);
+  assert.equal(safeCrf(PLAIN, { targetVmaf: 94, crf: 51 }), 21);
+  assert.equal(safeCrf(PLAIN, { targetVmaf: 88, crf: 51 }), 26);
+  assert.equal(safeCrf(PLAIN, { targetVmaf: 88, crf: 23 }), 23);
 });
 
 test('the model in config is the fit of the rows that were measured', () => {
