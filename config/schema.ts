@@ -124,6 +124,8 @@ const WEBRTC = z.strictObject({
   playoutDelayMs: z.number().int().min(10).max(40_950),
   playoutDelayFarMs: z.number().int().min(10).max(40_950),
   followSoundMaxMs: z.number().int().min(0).max(10_000),
+  soundLagMs: z.number().int().min(-125).max(125),
+  soundStartsAfterMs: z.number().int().min(0).max(10_000),
   sessionMaxCount: COUNT,
   joinsPerS: z.number().min(1).max(10_000),
   joinQueueMaxCount: COUNT,

@@ -7,6 +7,10 @@ export type WebRtcOutOptions = {
   readonly playoutDelayFarMs: number;
   /** By how much more the browser may hold pictures back so that they stay with the sound, which it buffers as it sees fit. */
   readonly followSoundMaxMs: number;
+  /** How much later than its picture sound is to be heard: pictures wait that much less for it. Nobody notices up to 125 ms (ITU-R BT.1359). */
+  readonly soundLagMs: number;
+  /** From a viewer's first picture to its first sound. */
+  readonly soundStartsAfterMs: number;
   readonly sessionMaxCount: number;
   /** New sessions a second; a handshake costs 20 to 30 ms of CPU. */
   readonly joinsPerS: number;
@@ -30,6 +34,8 @@ export const WEBRTC_OUT_DEFAULTS: WebRtcOutOptions = {
   playoutDelayMs: 20,
   playoutDelayFarMs: 100,
   followSoundMaxMs: 200,
+  soundLagMs: 40,
+  soundStartsAfterMs: 500,
   sessionMaxCount: 1_000,
   joinsPerS: 20,
   joinQueueMaxCount: 100,

@@ -19,6 +19,7 @@ import { TransportReport } from '../../media/rtp/transport-cc.ts';
 import type { PeerTransport } from '../../webrtc-transport/peer-transport.ts';
 import type { ChosenMedia } from '../../webrtc-transport/sdp-codecs.ts';
 import type { MediaSender } from './media-sender.ts';
+import type { WebRtcOutOptions } from './options.ts';
 import type { OutMetrics } from './out-metrics.ts';
 import { OutgoingStream, randomSsrc } from './outgoing-stream.ts';
 import { PacketOutlet } from './packet-outlet.ts';
@@ -34,9 +35,11 @@ export type ViewerLinkOptions = {
   readonly controller: CongestionController;
   readonly sender: MediaSender;
   readonly metrics: OutMetrics;
-  /** By how much more the browser may hold pictures back so that they stay with the sound. */
-  readonly followSoundMaxMs: number;
-  readonly retransmitWindowMs: number;
+  /** What of `WebRtcOutOptions` is about a viewer once it plays. */
+  readonly settings: Pick<
+    WebRtcOutOptions,
+    'followSoundMaxMs' | 'soundLagMs' | 'soundStartsAfterMs' | 'retransmitWindowMs'
+  >;
   /** Unix time at which media time was captured (`Timeline.wallMsAt`). */
   readonly wallMsAt: (mediaMs: number) => number;
 };
@@ -76,6 +79,7 @@ export class ViewerLink {
   #hasJoined = false;
   #decideAtMs = Number.POSITIVE_INFINITY;
   #lastReplayAtMs = Number.NEGATIVE_INFINITY;
+  #firstPictureAtMs: number | undefined;
   #lastReportAtMs = Number.NEGATIVE_INFINITY;
   #reportCount = 0;
   #rttMs: number | undefined;
@@ -92,7 +96,8 @@ export class ViewerLink {
     this.#audio = audio === undefined ? undefined : streamFor(audio, AUDIO_CLOCK_HZ);
     this.#payloadTypes = payloadTypesOf(video);
     const { mapping } = this;
-    const { wallMsAt, retransmitWindowMs } = options;
+    const { wallMsAt } = options;
+    const { retransmitWindowMs } = options.settings;
     this.#flow =
       this.#video === undefined
         ? undefined
@@ -172,6 +177,7 @@ export class ViewerLink {
     this.#rendition = rendition;
     this.#renditionIndex = options.renditionIndex;
     this.#lastReplayAtMs = nowMs;
+    this.#firstPictureAtMs ??= nowMs;
     this.#flow?.begin(rendition, options);
     this.#decide(nowMs);
     this.#drain(nowMs);
@@ -201,7 +207,7 @@ export class ViewerLink {
 
   onAudio(frame: PacketisedFrame, nowMs: number): void {
     const stream = this.#audio;
-    if (stream === undefined || this.#outlet.isCongested) {
+    if (stream === undefined || this.#outlet.isCongested || !this.#mayHear(nowMs)) {
       return;
     }
     const timestampTs32 = stream.clock.stamp(frame.ptsMs);
@@ -238,7 +244,9 @@ export class ViewerLink {
     for (const stream of [this.#video, this.#audio]) {
       if (stream !== undefined && stream.packetCount > 0) {
         this.#lastReportAtMs = nowMs;
-        const timestampTs32 = stream.clock.at(mediaMs);
+        // Sound is said to be of a little later, so that the browser is content when it lags by that much.
+        const lagMs = stream === this.#audio ? this.#options.settings.soundLagMs : 0;
+        const timestampTs32 = stream.clock.at(mediaMs - lagMs);
         const { cname } = this;
         this.#options.peer.sendRtcp(stream.report({ ntp: ntpFromWallMs(wallMs), timestampTs32, cname, nowMs }));
       }
@@ -274,6 +282,14 @@ export class ViewerLink {
     }
   }
 
+  /**
+   * A browser opens its sound device when it shows the first picture: what came before then lies in its buffer, and it takes many seconds to make
+   * that up. So sound begins when the device is likely to be open; where there are no pictures, at once.
+   */
+  #mayHear(nowMs: number): boolean {
+    return !this.isPlaying || nowMs - (this.#firstPictureAtMs ?? nowMs) >= this.#options.settings.soundStartsAfterMs;
+  }
+
   /** Who has just caught up with live is no longer sent at the pace of a backlog. */
   #drain(nowMs: number): void {
     if (this.#flow?.drain(nowMs) === true) {
@@ -302,7 +318,7 @@ export class ViewerLink {
       return;
     }
     // Without sound pictures have nothing to wait for.
-    const followMs = (this.#audio?.packetCount ?? 0) > 0 ? this.#options.followSoundMaxMs : 0;
+    const followMs = (this.#audio?.packetCount ?? 0) > 0 ? this.#options.settings.followSoundMaxMs : 0;
     this.#outlet.setPlayoutDelay(decision.playoutDelayMs, decision.playoutDelayMs + followMs);
   }
 

@@ -93,7 +93,6 @@ export class ViewerSession {
     this.remoteIce = options.remoteIce;
     this.mid = video?.mid ?? audio?.mid ?? '0';
     this.#openedAtMs = clock.nowMs();
-    const { followSoundMaxMs, retransmitWindowMs } = settings;
     this.#controller = options.createController({
       sessionId: this.id,
       smoothnessRatio: options.smoothnessRatio,
@@ -101,7 +100,7 @@ export class ViewerSession {
       hasPlayoutDelay: (video?.extensionIds.playoutDelay ?? 0) > 0,
     });
     this.#link = new ViewerLink({
-      ...{ peer, video, audio, sender, metrics, wallMsAt, followSoundMaxMs, retransmitWindowMs },
+      ...{ peer, video, audio, sender, metrics, wallMsAt, settings },
       controller: this.#controller,
     });
     peer.listen({

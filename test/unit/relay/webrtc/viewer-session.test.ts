@@ -378,43 +378,83 @@ test('the session ends when the broadcast does', async () => {
   });
 });
 
-test('Opus of the publisher goes out as it is, from live on, with stamps of 48 kHz', async () => {
-  await within(async (setup, client) => {
-    await play(setup, client, 30, 1);
-    const opus = {
-      kind: 'audio',
-      codec: 'opus',
-      timescaleHz: 48_000,
-      decoderConfig: new Uint8Array(0),
-      codecString: 'opus',
-      channelCount: 2,
-      samplesPerUnit: 960,
-    } as const;
-    for (const index of [50, 51, 52]) {
-      setup.feed.push({
-        track: opus,
-        dtsTicks: index * 960,
-        ptsTicks: index * 960,
-        isKeyframe: true,
-        payload: Uint8Array.of(0xfc, index),
-        arrivedAtMs: systemClock.nowMs(),
-        arrivedAtWallMs: systemClock.wallMs(),
-      });
-    }
-    const heard = (): WhepClient['packets'] => client.packets.filter(({ payloadType }) => payloadType === AUDIO_PT);
-    await waitFor('three packets', () => heard().length === 3);
-    assert.deepEqual(
-      heard().map(({ payload }) => payload[1]),
-      [50, 51, 52],
-    );
-    assert.equal((heard()[2]!.timestampTs32 - heard()[0]!.timestampTs32) | 0, 1_920);
+const opus = {
+  kind: 'audio',
+  codec: 'opus',
+  timescaleHz: 48_000,
+  decoderConfig: new Uint8Array(0),
+  codecString: 'opus',
+  channelCount: 2,
+  samplesPerUnit: 960,
+} as const;
 
-    const delayMs = (): readonly [number, number] => {
-      const [high = 0, middle = 0, low = 0] = videoOf(client).at(-1)!.extensions.get(PLAYOUT_DELAY_ID)!;
-      return [10 * ((high << 4) | (middle >> 4)), 10 * (((middle & 0x0f) << 8) | low)];
-    };
-    assert.equal(delayMs()[0], delayMs()[1], 'pictures have nothing to wait for before there is sound');
-    await play(setup, client, 60, 1);
-    await waitFor('a picture after the sound', () => delayMs()[1] === delayMs()[0] + 200);
+const pushSound = (setup: WebRtcSetup, index: number): void => {
+  setup.feed.push({
+    track: opus,
+    dtsTicks: index * 960,
+    ptsTicks: index * 960,
+    isKeyframe: true,
+    payload: Uint8Array.of(0xfc, index),
+    arrivedAtMs: systemClock.nowMs(),
+    arrivedAtWallMs: systemClock.wallMs(),
   });
+};
+
+const soundOf = (client: WhepClient) => client.packets.filter(({ payloadType }) => payloadType === AUDIO_PT);
+
+test('Opus of the publisher goes out as it is, from live on, with stamps of 48 kHz', async () => {
+  const out = { soundStartsAfterMs: 0, soundLagMs: 40 };
+  await within(
+    async (setup, client) => {
+      await play(setup, client, 30, 1);
+      for (const index of [50, 51, 52]) {
+        pushSound(setup, index);
+      }
+      await waitFor('three packets', () => soundOf(client).length === 3);
+      const heard = soundOf(client);
+      assert.deepEqual(
+        heard.map(({ payload }) => payload[1]),
+        [50, 51, 52],
+      );
+      assert.equal((heard[2]!.timestampTs32 - heard[0]!.timestampTs32) | 0, 1_920);
+
+      const delayMs = (): readonly [number, number] => {
+        const [high = 0, middle = 0, low = 0] = videoOf(client).at(-1)!.extensions.get(PLAYOUT_DELAY_ID)!;
+        return [10 * ((high << 4) | (middle >> 4)), 10 * (((middle & 0x0f) << 8) | low)];
+      };
+      assert.equal(delayMs()[0], delayMs()[1], 'pictures have nothing to wait for before there is sound');
+      await play(setup, client, 60, 1);
+      await waitFor('a picture after the sound', () => delayMs()[1] === delayMs()[0] + 200);
+
+      const reports = () => client.rtcpItems.flatMap((item) => (item.type === 'sender-report' ? [item] : []));
+      const ofSound = () => reports().findLast(({ ssrc }) => ssrc === heard[0]!.ssrc);
+      await waitFor('a report of the sound', () => ofSound() !== undefined);
+      // Both are told of in the same moment, so whatever the publisher's clock did meanwhile is in both.
+      const together = reports().filter(({ ntp }) => wallMsFromNtp(ntp) === wallMsFromNtp(ofSound()!.ntp));
+      const offsetMs = (packet: WhepClient['packets'][number], mediaMs: number, clockKhz: number): number => {
+        const report = together.find(({ ssrc }) => ssrc === packet.ssrc)!;
+        return ((packet.timestampTs32 - report.timestampTs32) | 0) / clockKhz - mediaMs;
+      };
+      const laterMs = offsetMs(heard[0]!, 1_000, 48) - offsetMs(videoOf(client).at(-1)!, 2_000, 90);
+      assert.ok(Math.abs(laterMs - 40) < 1, `said to be ${laterMs} ms later than it is`);
+    },
+    { out },
+  );
+});
+
+test('sound begins some time after the first picture', async () => {
+  await within(
+    async (setup, client) => {
+      pushSound(setup, 50);
+      await play(setup, client, 30, 1);
+      assert.equal(soundOf(client).length, 0, 'nothing at once');
+      let index = 50;
+      await waitFor('sound', () => {
+        index += 1;
+        pushSound(setup, index);
+        return soundOf(client).length > 0;
+      });
+    },
+    { out: { soundStartsAfterMs: 1_500 } },
+  );
 });
