@@ -34,7 +34,7 @@ export const WEBRTC_OUT_DEFAULTS: WebRtcOutOptions = {
   playoutDelayMs: 20,
   playoutDelayFarMs: 100,
   followSoundMaxMs: 200,
-  soundLagMs: 40,
+  soundLagMs: 25,
   soundStartsAfterMs: 500,
   sessionMaxCount: 1_000,
   joinsPerS: 20,
