@@ -8,6 +8,7 @@ import type { PlaybackTokenOptions } from '../server/access/playback-gate.ts';
 import type { LoopbackMode } from '../server/access/publish-policy.ts';
 import type { HttpServerOptions, TlsOptions } from '../server/api/http-server.ts';
 import type { SocketOptions } from '../server/api/routes/socket.ts';
+import type { LinkCaptureOptions } from '../server/learning/link-captures.ts';
 import type { RtmpServerOptions } from '../server/ingest/rtmp/options.ts';
 import type { WebRtcPortOptions } from '../server/webrtc-transport/webrtc-port.ts';
 import type { CongestionOptions } from '../server/relay/webrtc/congestion-options.ts';
@@ -149,6 +150,13 @@ const CONGESTION = z.strictObject({
   startPlayoutDelayMs: z.number().min(10).max(2_000),
   policyFolder: z.string().max(1_024),
   trace: z.strictObject({ folder: z.string().max(1_024), sessionMaxBytes: BYTES.min(65_536), sessionMaxCount: COUNT }),
+  capture: z.strictObject({
+    folder: z.string().max(1_024),
+    sessionRatio: z.number().min(0).max(1),
+    sessionMaxCount: COUNT,
+    sessionMaxMs: DURATION_MS.min(60_000),
+    totalMaxBytes: BYTES.min(65_536),
+  }) satisfies z.ZodType<LinkCaptureOptions>,
 }) satisfies z.ZodType<CongestionOptions>;
 
 const HLS = z.strictObject({

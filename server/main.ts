@@ -20,6 +20,7 @@ import { messageOf } from './base/errors.ts';
 import { BroadcastSummaries } from './broadcast-summaries.ts';
 import { Drain } from './drain.ts';
 import { RtmpServer } from './ingest/rtmp/server.ts';
+import { LinkCaptures } from './learning/link-captures.ts';
 import { loadPolicies } from './learning/policy-files.ts';
 import { createLog } from './observability/log.ts';
 import { Metrics } from './observability/metrics.ts';
@@ -114,10 +115,14 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   const congestion = { ...config.congestion, trace: { ...trace, folder: traceFolder } };
   const { policyFolder } = config.congestion;
   const policies = policyFolder === '' ? [] : await loadPolicies(resolve(PROJECT_FOLDER, policyFolder), log);
+  const { capture } = config.congestion;
+  const captureFolder = capture.folder === '' ? '' : resolve(config.dataDir, capture.folder);
+  const captures = new LinkCaptures({ ...capture, folder: captureFolder }, { clock, log });
   const webRtc = new WebRtcOut({
     settings: config.webrtc,
     congestion,
     policies,
+    openCapture: () => captures.open(),
     port: webRtcPort,
     clock,
     log,
@@ -194,6 +199,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   drain.add('replay', () => replay.close());
   drain.add('recorder', async (reason) => recorder.close(reason));
   drain.add('webrtc port', (reason) => webRtcPort.close(reason));
+  drain.add('link captures', async () => captures.settled());
   drain.add('summaries', () => summaries.close());
   drain.add('ladders', () => ladders.close());
 

@@ -147,6 +147,8 @@ export type CongestionController = {
   decide(nowMs: number, backlogBytes: number): Decision;
   /** λ: 0 reacts, 1 is smooth (CONGESTION 2.2). */
   setSmoothness(smoothnessRatio: number): void;
+  /** The session is over. */
+  close?(): void;
 };
 
 /** What is known before the first packet. */

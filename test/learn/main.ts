@@ -4,6 +4,7 @@
  *     npm run learn -- --minutes 15 [--class all|'stable|jittery'|…] [--smoothness 0.5] [--traces DIR] [--synthetic 8] [--seed 1] [--width 1]
  *     npm run learn -- --resume [the same options]
  *     npm run learn -- --generations 5 --restarts 1      # as long as it takes, the same on every machine
+ *     npm run learn -- --from data/links                 # also from what a server captured of its own sessions
  *     npm run learn -- --sensitivity
  *     npm run learn -- --verify config/policy/FILE       # what shipped, against the defaults of today's controller
  */
@@ -17,6 +18,7 @@ import { RandomStream } from '../latency/link/random-streams.ts';
 import type { SplitName, Trace } from '../sim/corpus.ts';
 import { loadCorpus } from '../sim/corpus.ts';
 import { ACTIVE_PARAMETERS } from './active-parameters.ts';
+import { loadCaptured } from './captured.ts';
 import { isShippable, tellComparison } from './comparison.ts';
 import { drawEpisodes, sourceOf } from './episode-source.ts';
 import { RUNGS, widened } from './halving.ts';
@@ -46,6 +48,7 @@ const STOPPED_EXIT_CODE = 130;
 const { values } = parseArgs({
   options: {
     traces: { type: 'string', default: path.join(ROOT, '../shared/corpus/traces') },
+    from: { type: 'string' },
     class: { type: 'string', default: 'all' },
     smoothness: { type: 'string', default: '0.5' },
     minutes: { type: 'string' },
@@ -102,14 +105,24 @@ const options: RunOptions = {
   workerNiceness: NICE_MOST,
 };
 
+const loadCapturedTraces = async (folder: string): Promise<readonly Trace[]> => {
+  const { traces: found, leftOut } = await loadCaptured(folder, SPLITS);
+  const inAll = `${found.length} captured links to learn from`;
+  console.error(`learn: ${inAll}${leftOut.length === 0 ? '' : `; left out:\n  ${leftOut.join('\n  ')}`}`);
+  return found;
+};
+
 const loadTraces = async (): Promise<Trace[]> => {
   const real = await loadCorpus(values.traces, SPLITS);
   if (real === undefined) {
     console.error(`learn: no corpus at ${values.traces} (--traces DIR): synthetic traces alone`);
   }
-  const count = numberOf('synthetic', values.synthetic, [real === undefined ? 1 : 0, 1_000]);
+  const captured = values.from === undefined ? [] : await loadCapturedTraces(values.from);
+  const isEmpty = real === undefined && captured.length === 0;
+  const count = numberOf('synthetic', values.synthetic, [isEmpty ? 1 : 0, 1_000]);
   return [
     ...(real ?? []),
+    ...captured,
     ...syntheticTraces('search', count, seed),
     ...syntheticTraces('validation', Math.ceil(count / 2), seed),
   ];

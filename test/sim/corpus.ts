@@ -21,6 +21,8 @@ export type Trace = {
   readonly meanBps: number;
   /** Less than 0.7 Mbit/s for more than 8 % of the time: no rendition fits, the right result is to degrade in grace. */
   readonly isInfeasible: boolean;
+  /** Where the recording tells; drawn by class where it does not. */
+  readonly measured?: { readonly rttMs: number; readonly lossRatio: number };
 };
 
 type ManifestEntry = {
@@ -72,7 +74,11 @@ export const loadCorpus = async (tracesDir: string, splits: readonly SplitName[]
   return traces;
 };
 
-const toTrace = (entry: ManifestEntry, split: SplitName, steps: readonly CapacityStep[]): Trace => {
+export const toTrace = (
+  entry: Pick<ManifestEntry, 'id' | 'file' | 'class' | 'group'>,
+  split: SplitName,
+  steps: readonly CapacityStep[],
+): Trace => {
   const totalMs = steps.reduce((sum, { durationMs }) => sum + durationMs, 0);
   const bits = steps.reduce((sum, { durationMs, rateBps }) => sum + durationMs * rateBps, 0);
   return {
@@ -183,9 +189,9 @@ export const linkOf = (trace: Trace, seed: number): TraceLink => {
   const draws = new RandomStream(seed, `profile/${trace.id}`);
   const between = ([low, high]: readonly [number, number], counter: number): number =>
     low * (high / low) ** draws.ratio(counter);
-  const oneWayMs = between(profile.rttMs, 0) / 2;
+  const oneWayMs = (trace.measured?.rttMs ?? between(profile.rttMs, 0)) / 2;
   const jitterMs = between(profile.jitterMs, 1);
-  const lossRatio = between(profile.lossRatio, 2);
+  const lossRatio = trace.measured?.lossRatio ?? between(profile.lossRatio, 2);
   const queueMs = between(profile.queueMs, 3);
   const meanBps = Math.min(trace.meanBps, QUEUE_MEAN_MAX_BPS);
   return {

@@ -44,6 +44,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'server/access',
     'server/api',
     'server/ingest',
+    'server/learning',
     'server/relay',
     'server/relay/hls',
     'server/relay/webrtc',

@@ -2,10 +2,12 @@
 import { AdaptiveController } from '../../congestion/adaptive-controller.ts';
 import type { CongestionController, ControllerOptions } from '../../congestion/controller.ts';
 import { GccController } from '../../congestion/gcc/gcc-controller.ts';
+import type { LinkCapture, LinkTrace } from '../../congestion/link-capture.ts';
 import type { Policy } from '../../congestion/learned/policy.ts';
 import { parametersFor } from '../../congestion/learned/policy.ts';
 import type { Parameters as Tuned } from '../../congestion/parameters.ts';
 import type { DecisionTraces } from '../../observability/decision-trace.ts';
+import { CapturedController } from './captured-controller.ts';
 import type { CongestionOptions } from './congestion-options.ts';
 import { FixedController } from './fixed-controller.ts';
 import type { WebRtcOutOptions } from './options.ts';
@@ -17,7 +19,13 @@ export type ControlFacts = {
   readonly smoothnessRatio: number;
   readonly hasTransportFeedback: boolean;
   readonly hasPlayoutDelay: boolean;
+  /** The viewer does not mind that its link is written down. */
+  readonly mayCapture: boolean;
 };
+
+/** Sessions whose links are written down, as far as there is one for this. */
+export type OpenCapture = () =>
+  { readonly capture: LinkCapture; readonly onTrace: (trace: LinkTrace) => void } | undefined;
 
 export type ControllerFactory = (facts: ControlFacts) => CongestionController;
 
@@ -27,15 +35,18 @@ export const controllerFactory =
     settings: WebRtcOutOptions;
     traces: DecisionTraces;
     policies?: readonly Policy[] | undefined;
+    openCapture?: OpenCapture | undefined;
   }): ControllerFactory =>
-  ({ sessionId, ...facts }) => {
+  ({ sessionId, mayCapture, ...facts }) => {
     const { congestion, settings, traces, policies = [] } = options;
     const { controller: kind, startRateBps, startPlayoutDelayMs } = congestion;
     const prior = { rateBps: startRateBps, playoutDelayMs: startPlayoutDelayMs };
     // Nothing is known yet of the viewer's network.
     const parameters = parametersFor(policies, 'all', facts.smoothnessRatio);
     const controllerOptions = { ...facts, prior, parameters };
-    const controller = makeController(kind, controllerOptions, settings);
+    const made = makeController(kind, controllerOptions, settings);
+    const capture = mayCapture && facts.hasTransportFeedback ? options.openCapture?.() : undefined;
+    const controller = capture === undefined ? made : new CapturedController(made, capture.capture, capture.onTrace);
     const trace = traces.open(sessionId);
     return trace === undefined ? controller : new TracedController(controller, trace, { kind, controllerOptions });
   };

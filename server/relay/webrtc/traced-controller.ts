@@ -86,5 +86,6 @@ export class TracedController implements CongestionController {
   /** The session is over. */
   close(): void {
     this.#trace.close();
+    this.#controller.close?.();
   }
 }

@@ -19,7 +19,6 @@ import type { PlayerTotals } from './player-reports.ts';
 import { PlayerReports } from './player-reports.ts';
 import type { RenditionOffer } from './rendition-offer.ts';
 import type { RtpMapping } from './rtp-mapping.ts';
-import { TracedController } from './traced-controller.ts';
 import { ViewerLink } from './viewer-link.ts';
 
 export type ViewerSessionOptions = {
@@ -36,6 +35,7 @@ export type ViewerSessionOptions = {
   readonly createController: ControllerFactory;
   /** λ, from the viewer or its broadcast. */
   readonly smoothnessRatio: number;
+  readonly mayCapture: boolean;
   /** Unix time at which media time was captured (`Timeline.wallMsAt`). */
   readonly wallMsAt: (mediaMs: number) => number;
   /** Told when to call `wake` next; `Infinity`: no more. */
@@ -96,6 +96,7 @@ export class ViewerSession {
     this.#controller = options.createController({
       sessionId: this.id,
       smoothnessRatio: options.smoothnessRatio,
+      mayCapture: options.mayCapture,
       hasTransportFeedback: hasTransportFeedback(video),
       hasPlayoutDelay: (video?.extensionIds.playoutDelay ?? 0) > 0,
     });
@@ -260,9 +261,7 @@ export class ViewerSession {
     const link = this.#link;
     link.stop();
     link.mapping.close();
-    if (this.#controller instanceof TracedController) {
-      this.#controller.close();
-    }
+    this.#controller.close?.();
     this.#options.onWakeWanted(this, Number.POSITIVE_INFINITY);
     this.#options.log.info('webrtc.session.closed', {
       reason,

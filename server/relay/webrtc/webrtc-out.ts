@@ -17,7 +17,7 @@ import type { Broadcast } from '../broadcast.ts';
 import { isAv1RungId, isRungId } from '../broadcast.ts';
 import { BroadcastOutput } from './broadcast-output.ts';
 import type { CongestionOptions } from './congestion-options.ts';
-import type { ControllerFactory } from './controllers.ts';
+import type { ControllerFactory, OpenCapture } from './controllers.ts';
 import { controllerFactory } from './controllers.ts';
 import type { MediaSender } from './media-sender.ts';
 import { NodeMediaSender } from './media-sender.ts';
@@ -35,6 +35,8 @@ export type ViewerWishes = {
   readonly renditionId?: string | undefined;
   /** λ, rather than the broadcast's. */
   readonly smoothnessRatio?: number | undefined;
+  /** Its link may be written down, with nothing that tells whose it was. */
+  readonly mayCapture?: boolean;
 };
 
 export type OpenedSession = { readonly session: ViewerSession; readonly answerSdp: string };
@@ -67,6 +69,8 @@ export class WebRtcOut {
     sender?: MediaSender;
     /** What was learned; our controller has its defaults when left out. */
     policies?: readonly Policy[];
+    /** Links of viewers who do not mind; nobody's when left out. */
+    openCapture?: OpenCapture;
     /** As `congestion` says when left out. */
     createController?: ControllerFactory;
   }) {
@@ -193,6 +197,7 @@ export class WebRtcOut {
       settings: this.#settings,
       createController: this.#createController,
       smoothnessRatio: wishes.smoothnessRatio ?? this.smoothnessOf(broadcast),
+      mayCapture: wishes.mayCapture ?? false,
       wallMsAt: (mediaMs) => broadcast.timeline.wallMsAt(mediaMs),
       onWakeWanted: (sleeper, atMs) => this.#wakeUps.set(sleeper, atMs),
       onClosed: (closed) => this.#forget(closed, broadcast),

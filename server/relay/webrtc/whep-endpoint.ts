@@ -175,6 +175,7 @@ class WhepEndpoint {
         remoteAddress,
         renditionId,
         smoothnessRatio,
+        mayCapture: mayCapture(request),
       });
       return this.#created(session, answerSdp);
     } catch (error) {
@@ -274,6 +275,10 @@ class WhepEndpoint {
     return this.#addresses.take(request.remoteAddress, this.#options.clock.nowMs());
   }
 }
+
+/** Who says no, to us (`?capture=off`) or to everybody (Global Privacy Control, Do Not Track), is left alone. */
+const mayCapture = ({ query, headers }: HttpRequest): boolean =>
+  query.get('capture') !== 'off' && headers['sec-gpc'] !== '1' && headers['dnt'] !== '1';
 
 /** Undefined: nothing was said. NaN: nonsense was. */
 const smoothnessWish = (text: string | null): number | undefined => {

@@ -22,7 +22,13 @@ const OFFER = {
   frameIntervalMs: 1000 / 30,
   keyframeAgeMs: 200,
 };
-const FACTS = { sessionId: 'session', smoothnessRatio: 0.5, hasTransportFeedback: true, hasPlayoutDelay: true };
+const FACTS = {
+  sessionId: 'session',
+  smoothnessRatio: 0.5,
+  hasTransportFeedback: true,
+  hasPlayoutDelay: true,
+  mayCapture: false,
+};
 
 const policyOf = (parameters: object, networkClass = 'all'): Policy => {
   const vectors = [{ networkClass, smoothnessRatio: 0.5, parameters }];

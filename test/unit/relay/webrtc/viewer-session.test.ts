@@ -6,6 +6,9 @@ import type { VideoTrack } from '../../../../server/media/track.ts';
 import { buildAvcConfig } from '../../../../server/media/h264/avc-config.ts';
 import { joinNalUnits } from '../../../../server/media/h264/nal-units.ts';
 import { depacketiseH264 } from '../../../support/h264-depacketiser.ts';
+import { PRIOR_DEFAULT } from '../../../../server/congestion/controller.ts';
+import { makeController } from '../../../../server/relay/webrtc/controllers.ts';
+import { WEBRTC_OUT_DEFAULTS } from '../../../../server/relay/webrtc/options.ts';
 import { wallMsFromNtp } from '../../../../server/media/rtp/ntp.ts';
 import { buildNack, buildPli, buildTransportCc } from '../../../../server/media/rtp/rtcp.ts';
 import { buildTransportFeedback } from '../../../../server/media/rtp/transport-cc.ts';
@@ -457,4 +460,32 @@ test('sound begins some time after the first picture', async () => {
     },
     { out: { soundStartsAfterMs: 1_500 } },
   );
+});
+
+test("a viewer's link is written down unless it says no, to us or to everybody", async () => {
+  const facts: boolean[] = [];
+  const setup = await openWebRtcSetup({
+    createController: ({ mayCapture, ...told }) => {
+      facts.push(mayCapture);
+      return makeController('off', { ...told, prior: PRIOR_DEFAULT }, WEBRTC_OUT_DEFAULTS);
+    },
+  });
+  try {
+    pushPicture(setup, 0, { isKeyframe: true });
+    const body = offerSdp();
+    const ask = async (headers: Record<string, string>, query = '') => {
+      const { status } = await setup.request('POST', '/whep/demo', {
+        ...{ body, query, headers: { ...OFFER_TYPE, ...headers } },
+      });
+      assert.equal(status, 201);
+    };
+    await ask({});
+    await ask({ 'sec-gpc': '1' });
+    await ask({ dnt: '1' });
+    await ask({}, 'capture=off');
+    await ask({ dnt: '0' }, 'capture=on');
+    assert.deepEqual(facts, [true, false, false, false, true]);
+  } finally {
+    setup.close();
+  }
 });
