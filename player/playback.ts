@@ -10,7 +10,7 @@ import { behindMs, type SeekTimeline } from './playout/seek-timeline.ts';
 import { ServerClock } from './playout/server-clock.ts';
 import { PlayerMachine, type MachineAction, type MachineEvent, type PlayerView } from './rewind-machine.ts';
 import { RewindSeats } from './rewind-seats.ts';
-import { whepUrl, type BroadcastAddresses } from './transport/addresses.ts';
+import { smoothnessOf, whepUrl, type BroadcastAddresses } from './transport/addresses.ts';
 import { findReplay, replayStoryboard } from './transport/find-replay.ts';
 import { LlHlsPlayback, type LlHlsEvent } from './transport/ll-hls.ts';
 import type { LatencyClocks, PlaybackSample } from './transport/playback-sample.ts';
@@ -340,6 +340,7 @@ export class Playback implements MediaPlayer {
       video,
       clock,
       latencyClocks: this.#latencyClocks,
+      smoothnessRatio: smoothnessOf(this.#options.smooth),
       onEvent: (event) => this.#hls?.session === session && this.#onHls(event, video),
     });
     this.#hls = { session, video };

@@ -45,7 +45,8 @@ import { WebRtcPort } from './webrtc-transport/webrtc-port.ts';
 import { welcomeText } from './welcome.ts';
 
 /** Largest changes of playback speed; the target latency is what the playlists allow (0: not known yet). */
-const HINTS = { v: 1, fastRatio: 0.08, slowRatio: 0.05 } as const;
+/** What LL-HLS players may use (CONGESTION 8.3). */
+const HINTS = { v: 1, fastRatio: 0.08, slowRatio: 0.05, bandwidthDownRatio: 0.85, bandwidthUpRatio: 0.6 } as const;
 const DEMO_NAME = 'demo';
 const PROJECT_FOLDER = resolve(import.meta.dirname, '..');
 const PLAYER_FOLDER = resolve(PROJECT_FOLDER, 'player/dist');
@@ -178,7 +179,18 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     replays: createReplaysView(replay.library, { keys }),
     sessions: createSessionsView(webRtc, metrics),
     smoothness: createSmoothnessView({ hub, webRtc, keys }),
-    hints: { hintsFor: (name) => ({ ...HINTS, targetLatencyMs: hls.holdBackMs(name) ?? 0 }) },
+    hints: {
+      hintsFor: (name) => {
+        const broadcast = hub.find(name);
+        const { smoothnessRatio, startRateBps } = congestion;
+        return {
+          ...HINTS,
+          targetLatencyMs: hls.holdBackMs(name) ?? 0,
+          smoothnessRatio: broadcast === undefined ? smoothnessRatio : webRtc.smoothnessOf(broadcast),
+          startBandwidthBps: startRateBps,
+        };
+      },
+    },
     health: { readiness: () => ({ isReady: !drain.isDraining, problems: drain.isDraining ? ['draining'] : [] }) },
     access: {
       isAdmin: (bearer) => bearer !== undefined && secretsMatch(bearer, keys.adminKey),

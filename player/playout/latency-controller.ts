@@ -54,6 +54,8 @@ const SEEK_FLUSH_MAX_MS = 1000;
 export class LatencyController {
   #options: LatencyControllerOptions;
   #raisedMs = 0;
+  #wantedMs = 0;
+  #heldMs = 0;
   #begunAtMs: number | null = null;
   #updatedAtMs: number | null = null;
   #seekAtMs: number | null = null;
@@ -69,7 +71,14 @@ export class LatencyController {
   }
 
   get targetLatencyMs(): number {
-    return Math.min(TARGET_MAX_MS, this.#options.targetLatencyMs + this.#raisedMs);
+    const { targetLatencyMs } = this.#options;
+    return Math.min(TARGET_MAX_MS, Math.max(targetLatencyMs + this.#raisedMs, this.#heldMs));
+  }
+
+  /** What arrivals of the last minutes ask for: the target rises to it at once, and falls to it slowly. */
+  wantAtLeast(latencyMs: number): void {
+    this.#wantedMs = latencyMs;
+    this.#heldMs = Math.max(this.#heldMs, latencyMs);
   }
 
   /** Playback stood still for this long: the target rises at once by as much and a little more. */
@@ -96,7 +105,9 @@ export class LatencyController {
   #letTargetFall(nowMs: number): void {
     const elapsedMs = this.#updatedAtMs === null ? 0 : Math.max(0, nowMs - this.#updatedAtMs);
     this.#updatedAtMs = nowMs;
-    this.#raisedMs = Math.max(0, this.#raisedMs - (elapsedMs / 1000) * FALL_MS_PER_S);
+    const fallMs = (elapsedMs / 1000) * FALL_MS_PER_S;
+    this.#raisedMs = Math.max(0, this.#raisedMs - fallMs);
+    this.#heldMs = Math.max(this.#wantedMs, this.#heldMs - fallMs);
   }
 
   /**

@@ -20,14 +20,20 @@ export const whepUrl = (
   wishes: { readonly smooth: string | null; readonly rendition: string | null },
 ): string => {
   const url = new URL(endpoint);
-  const smoothnessRatio = wishes.smooth?.trim() === '' ? Number.NaN : Number(wishes.smooth ?? Number.NaN);
-  if (smoothnessRatio >= 0 && smoothnessRatio <= 1) {
+  const smoothnessRatio = smoothnessOf(wishes.smooth);
+  if (smoothnessRatio !== null) {
     url.searchParams.set('smooth', smoothnessRatio.toFixed(3));
   }
   if (wishes.rendition !== null) {
     url.searchParams.set('rendition', wishes.rendition);
   }
   return url.href;
+};
+
+/** λ as somebody wrote it; null where it is none. */
+export const smoothnessOf = (text: string | null): number | null => {
+  const ratio = text === null || text.trim() === '' ? Number.NaN : Number(text);
+  return ratio >= 0 && ratio <= 1 ? ratio : null;
 };
 
 export type ReplayDoors = {

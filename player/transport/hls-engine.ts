@@ -13,6 +13,12 @@ export type HlsLoading = {
 /** What hls.js gave up. `status` is the HTTP answer's, 0 without one. */
 export type HlsFailure = { readonly kind: 'media' | 'network' | 'other'; readonly status: number };
 
+export type AppendedPiece = {
+  readonly capturedAtWallMs: number;
+  readonly durationMs: number;
+  readonly askedAtMs: number;
+};
+
 export type HlsEngineOptions = {
   readonly video: HTMLVideoElement;
   readonly playlistUrl: string;
@@ -20,6 +26,8 @@ export type HlsEngineOptions = {
   /** The renditions of the multivariant playlist are known, and nothing of them is loaded yet. */
   onLevels?(hls: Hls): void;
   onPlaylist(details: LevelDetails): void;
+  /** A part or segment of pictures is in the element's buffer; times on the page's clock (`performance.now`). */
+  onAppended?(piece: AppendedPiece): void;
   onFailure(failure: HlsFailure): void;
 };
 
@@ -66,6 +74,17 @@ export class HlsEngine {
       if (hls === this.#hls) {
         this.#noteEdge(details);
         this.#options.onPlaylist(details);
+      }
+    });
+    hls.on(HlsPlayer.Events.FRAG_BUFFERED, (_event, { frag, part, stats }) => {
+      const dateMs = frag.programDateTime;
+      const trackType: string = frag.type;
+      if (hls === this.#hls && trackType === 'main' && dateMs !== null) {
+        this.#options.onAppended?.({
+          capturedAtWallMs: dateMs + 1_000 * (part?.fragOffset ?? 0),
+          durationMs: 1_000 * (part?.duration ?? frag.duration),
+          askedAtMs: stats.loading.start,
+        });
       }
     });
     hls.on(HlsPlayer.Events.AUDIO_TRACK_LOADED, (_event, { details }) => this.#noteEdge(details));

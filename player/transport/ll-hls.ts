@@ -4,12 +4,14 @@
  */
 import type Hls from 'hls.js';
 import type { HlsConfig, LevelDetails } from 'hls.js';
+import type { PlaybackHints } from '../../server/api/contract/socket.ts';
 import type { PlayerClock } from '../clock.ts';
 import { LatencyController } from '../playout/latency-controller.ts';
+import { PartNeeds } from '../playout/part-needs.ts';
 import { StallTally } from '../playout/stall-tally.ts';
 import { Backoff, jitterRatio } from './backoff.ts';
 import { FrameRate } from './frame-rate.ts';
-import type { HlsFailure, HlsLoading } from './hls-engine.ts';
+import type { AppendedPiece, HlsFailure, HlsLoading } from './hls-engine.ts';
 import { HlsEngine } from './hls-engine.ts';
 import { nativeWallMs, playsNatively } from './native-hls.ts';
 import type { LatencyClocks, PlaybackSample } from './playback-sample.ts';
@@ -25,6 +27,8 @@ export type LlHlsOptions = {
   readonly video: HTMLVideoElement;
   readonly clock: PlayerClock;
   readonly latencyClocks: LatencyClocks;
+  /** λ, the viewer's own; null: as the server hints. */
+  readonly smoothnessRatio: number | null;
   onEvent(event: LlHlsEvent): void;
 };
 
@@ -41,6 +45,7 @@ const MOVING_RATIO = 0.3;
 
 /** Playlists are asked for through the 30 s a host may be gone and on. */
 const LOADING: HlsLoading = { retryMaxCount: 8, retryDelayMs: 500, loadMaxMs: 20_000 };
+const SMOOTHNESS_DEFAULT_RATIO = 0.5;
 /** hls.js's word for: the one that the network carries. */
 const LEVEL_AUTO = -1;
 const CONFIG: Partial<HlsConfig> = { liveSyncOnStallIncrease: 0, backBufferLength: 10 };
@@ -59,7 +64,9 @@ export class LlHlsPlayback {
     slowRatio: SLOW_DEFAULT_RATIO,
   });
   readonly #engine: HlsEngine;
+  readonly #needs: PartNeeds;
   #hintedTargetMs: number | null = null;
+  #hints: PlaybackHints | undefined;
   /** Null: whichever the network carries. */
   #wantedId: string | null = null;
   #isBuilt = false;
@@ -79,7 +86,9 @@ export class LlHlsPlayback {
       onLevels: (hls) => (hls.loadLevel = levelOf(hls, this.#wantedId)),
       onPlaylist: (details) => this.#onPlaylist(details),
       onFailure: (failure) => this.#onFailure(failure),
+      onAppended: (piece) => this.#onAppended(piece),
     });
+    this.#needs = new PartNeeds(options.smoothnessRatio ?? SMOOTHNESS_DEFAULT_RATIO);
     this.#movedAtMs = options.clock.nowMs();
     this.#sampledAtMs = this.#movedAtMs;
   }
@@ -106,9 +115,16 @@ export class LlHlsPlayback {
   }
 
   /** The server's wishes for this viewer. */
-  hint(hints: { targetLatencyMs: number; fastRatio: number; slowRatio: number }): void {
-    this.#hintedTargetMs = hints.targetLatencyMs;
-    this.#controller.configure(hints);
+  hint(hints: PlaybackHints): void {
+    const { targetLatencyMs, fastRatio, slowRatio } = hints;
+    this.#hintedTargetMs = targetLatencyMs;
+    this.#hints = hints;
+    this.#controller.configure({ targetLatencyMs, fastRatio, slowRatio });
+    this.#needs.setSmoothness(this.#options.smoothnessRatio ?? hints.smoothnessRatio ?? SMOOTHNESS_DEFAULT_RATIO);
+    const hls = this.#engine.hls;
+    if (hls !== undefined) {
+      Object.assign(hls.config, abrConfig(hints));
+    }
   }
 
   /** Safari's own player chooses by itself. */
@@ -144,6 +160,7 @@ export class LlHlsPlayback {
     const { video } = this.#options;
     const positionS = this.#engine.hls?.liveSyncPosition ?? endOf(video.seekable);
     if (positionS !== null && positionS > video.currentTime + 0.5) {
+      this.#needs.leaveEdge();
       video.currentTime = positionS;
     }
     this.#stalls.forgive();
@@ -179,7 +196,8 @@ export class LlHlsPlayback {
     }
     this.#edgeIndex = null;
     try {
-      await this.#engine.build(CONFIG);
+      this.#needs.leaveEdge();
+      await this.#engine.build({ ...CONFIG, ...abrConfig(this.#hints) });
     } catch {
       this.#retryLater();
     }
@@ -197,6 +215,20 @@ export class LlHlsPlayback {
     const holdBackMs = (details.partHoldBack || details.holdBack || details.targetduration * 3) * 1000;
     const targetLatencyMs = Math.max(holdBackMs, this.#hintedTargetMs ?? 0);
     this.#controller.configure({ partDurationMs, targetLatencyMs });
+  }
+
+  #onAppended({ capturedAtWallMs, durationMs, askedAtMs }: AppendedPiece): void {
+    const nowMs = this.#options.clock.nowMs();
+    const { latencyClocks } = this.#options;
+    const appendedAtMs = latencyClocks.serverWallMsAt(nowMs);
+    const askedAtWallMs = latencyClocks.serverWallMsAt(askedAtMs);
+    if (appendedAtMs === null || askedAtWallMs === null) {
+      return;
+    }
+    this.#needs.note({ capturedAtMs: capturedAtWallMs, durationMs, askedAtMs: askedAtWallMs, appendedAtMs });
+    if (this.#needs.wantedMs !== undefined) {
+      this.#controller.wantAtLeast(this.#needs.wantedMs);
+    }
   }
 
   #onFailure({ kind }: HlsFailure): void {
@@ -306,6 +338,13 @@ export class LlHlsPlayback {
     };
   }
 }
+
+/** How much of the bandwidth that hls.js measures it may use, and what it is to think at first. */
+const abrConfig = (hints: PlaybackHints | undefined): Partial<HlsConfig> => ({
+  ...(hints?.bandwidthDownRatio === undefined ? {} : { abrBandWidthFactor: hints.bandwidthDownRatio }),
+  ...(hints?.bandwidthUpRatio === undefined ? {} : { abrBandWidthUpFactor: hints.bandwidthUpRatio }),
+  ...(hints?.startBandwidthBps === undefined ? {} : { abrEwmaDefaultEstimate: hints.startBandwidthBps }),
+});
 
 /** Each rendition has a playlist of its own name: `h480.m3u8`, and `video.m3u8` for the main one. */
 const levelOf = (hls: Hls, renditionId: string | null): number => {

@@ -66,6 +66,13 @@ export type PlaybackHints = {
   /** Largest speeding up and slowing down of playback, as ratios of normal speed. */
   readonly fastRatio: number;
   readonly slowRatio: number;
+  /** λ of the broadcast, 0 … 1. */
+  readonly smoothnessRatio?: number;
+  /** Of the measured bandwidth, what the rendition in use may take, and what the next one up may. */
+  readonly bandwidthDownRatio?: number;
+  readonly bandwidthUpRatio?: number;
+  /** What the network is thought to carry before anything is measured. */
+  readonly startBandwidthBps?: number;
 };
 
 /** One line of `GET /api/broadcasts`. */
