@@ -104,10 +104,10 @@ export class ChromeJitter {
   }
 
   #observeNoise(deviationMs: number): void {
-    this.#noiseCount = Math.min(this.#noiseCount + 1, NOISE_COUNT_MAX);
     const kept = (this.#noiseCount - 1) / this.#noiseCount;
-    this.#noiseMeanMs = kept * this.#noiseMeanMs + (1 - kept) * deviationMs;
+    this.#noiseCount = Math.min(this.#noiseCount + 1, NOISE_COUNT_MAX);
     const off = deviationMs - this.#noiseMeanMs;
+    this.#noiseMeanMs += (1 - kept) * off;
     this.#noiseVariance = Math.max(1, kept * this.#noiseVariance + (1 - kept) * off * off);
   }
 

@@ -15,6 +15,12 @@ export type ReceiverOptions = {
   readonly decodeMs: readonly number[];
   readonly qualityRatios: readonly number[];
   readonly rejectsOutliers: boolean;
+  /** By extended reports (`rrtr`), which Chrome offers to nobody as of version 156: it asks again after 100 ms, and its own buffer knows no round trip. */
+  readonly knowsRtt: boolean;
+  /** When the screen refreshes; drawn from the seed when left out. */
+  readonly refreshPhaseMs?: number | undefined;
+  /** A page of the server's own, which tells it what the player did. */
+  readonly hasPlayerReports: boolean;
 };
 
 /** What goes back to the sender. */
@@ -53,6 +59,8 @@ const LATE_MAX_MS = 5;
 const LOW_LATENCY_MAX_MS = 500;
 const MIN_PACING_MS = 8;
 const VSYNC_MS = 1000 / 60;
+/** The decoder is handed pictures on ticks of 64 Hz (libwebrtc's decode synchroniser with Chrome's metronome). */
+const TICK_MS = 1000 / 64;
 const DECODE_SIGMA = 0.25;
 /** e^(1.645 σ): the percentile that Chrome keeps of decode times. */
 const DECODE_P95_FACTOR = Math.exp(1.645 * DECODE_SIGMA);
@@ -74,6 +82,7 @@ export class ChromeReceiver {
   readonly #jitter = new ChromeJitter();
   readonly #freezes = new FreezeRule();
   readonly #vsyncPhaseMs: number;
+  readonly #tickPhaseMs: number;
   readonly #clockOffsetMs: number;
   readonly out: UpMessage[] = [];
   // Transport-wide arrivals not yet told.
@@ -100,7 +109,7 @@ export class ChromeReceiver {
   #jitterDelayMs = 0;
   #currentDelayMs = 0;
   #decodeP95Ms = 0;
-  #rttMs = RTT_DEFAULT_MS;
+  #rttMs: number | undefined;
   // The decoder.
   #next: SimPicture | undefined;
   #decodeAtMs = Infinity;
@@ -130,11 +139,12 @@ export class ChromeReceiver {
     this.#fit = new ClockFit(options.rejectsOutliers);
     this.#decodeDraws = new RandomStream(world.seed, 'receiver/decode');
     const start = new RandomStream(world.seed, 'receiver/start');
-    this.#vsyncPhaseMs = start.ratio(0) * VSYNC_MS;
+    this.#vsyncPhaseMs = options.refreshPhaseMs ?? start.ratio(0) * VSYNC_MS;
+    this.#tickPhaseMs = start.ratio(4) * TICK_MS;
     this.#clockOffsetMs = Math.floor(start.ratio(1) * 1e6);
     this.#feedbackAtMs = world.startMs + start.ratio(2) * options.feedbackEveryMs;
     this.#receptionAtMs = world.startMs + RECEPTION_EVERY_MS * (0.5 + start.ratio(3));
-    this.#playerAtMs = world.startMs + PLAYER_EVERY_MS;
+    this.#playerAtMs = options.hasPlayerReports ? world.startMs + PLAYER_EVERY_MS : Infinity;
   }
 
   get nextAtMs(): number {
@@ -148,9 +158,9 @@ export class ChromeReceiver {
     );
   }
 
-  /** The round trip by extended reports, where the sender answers them. */
+  /** The round trip by extended reports, where it is told. */
   setRtt(rttMs: number): void {
-    this.#rttMs = rttMs;
+    this.#rttMs = this.#options.knowsRtt ? rttMs : undefined;
   }
 
   openGapMs(nowMs: number): number {
@@ -174,6 +184,11 @@ export class ChromeReceiver {
     const picture = packets.pictures[handle];
     if (seq < 0 || picture === undefined) {
       return;
+    }
+    if (this.#audioLeastMs === Infinity) {
+      // Without sound, sender reports tell of the picture.
+      this.#echoSentAtMs = packets.sentAtMs[handle]!;
+      this.#echoArrivedMs = nowMs;
     }
     if (kind === 'video') {
       this.#receivedSince += 1;
@@ -290,7 +305,7 @@ export class ChromeReceiver {
       if (seq < this.#clearedSeq || this.#seqState[seq % SEQ_RING] === seq || retries >= NACK_RETRY_MAX) {
         continue;
       }
-      if (nowMs - sentMs >= this.#rttMs) {
+      if (nowMs - sentMs >= (this.#rttMs ?? RTT_DEFAULT_MS)) {
         seqs.push(seq);
         sentMs = nowMs;
         retries += 1;
@@ -384,7 +399,7 @@ export class ChromeReceiver {
       const waitMs = this.#renderAtMs(next, nowMs) - nowMs - this.#decodeP95Ms - RENDER_DELAY_MS;
       if (waitMs > -LATE_MAX_MS || this.#newestKeyframe <= next.sentIndex) {
         this.#next = next;
-        this.#decodeAtMs = nowMs + Math.max(0, waitMs);
+        this.#decodeAtMs = this.#tickBefore(nowMs + Math.max(0, waitMs), nowMs);
         return;
       }
       this.#player.dropped += 1;
@@ -392,6 +407,15 @@ export class ChromeReceiver {
     }
     this.#next = undefined;
     this.#decodeAtMs = Infinity;
+  }
+
+  /** The last tick at which a picture may still be handed over, for it is due before the next one; at once where it cannot wait for a tick. */
+  #tickBefore(latestMs: number, nowMs: number): number {
+    const nextTickMs = this.#tickPhaseMs + TICK_MS * (Math.floor((nowMs - this.#tickPhaseMs) / TICK_MS) + 1);
+    if (latestMs < nextTickMs - LATE_MAX_MS) {
+      return nowMs;
+    }
+    return nextTickMs + TICK_MS * Math.max(0, Math.floor((latestMs - nextTickMs) / TICK_MS));
   }
 
   #keyframeAfter(index: number): SimPicture | undefined {
@@ -440,7 +464,7 @@ export class ChromeReceiver {
       return;
     }
     this.#jitter.onPicture(picture.completeAtMs, picture.stampMs, picture.bytes);
-    this.#jitterDelayMs = this.#jitter.delayMs(this.#rttMs);
+    this.#jitterDelayMs = this.#jitter.delayMs(this.#rttMs ?? 0);
     if (this.#currentDelayMs === 0) {
       this.#currentDelayMs = this.#jitterDelayMs;
     }

@@ -61,7 +61,18 @@ const SHARED_SIGMA = 0.15;
 const OWN_SIGMA = 0.1;
 const GOP_SIGMA = 0.13;
 
-export class LadderSource {
+/** Pictures by their number, of every rung; a keyframe each `framesPerGop`, aligned. */
+export type FrameSource = {
+  readonly framesPerGop: number;
+  readonly frameIntervalMs: number;
+  isKeyframe(frame: number): boolean;
+  /** As IP packets; 0: the rung has no such picture. */
+  bytes(frame: number, rungIndex: number): number;
+  /** What a controller is told at this keyframe. */
+  offer(keyframe: number): GopOffer;
+};
+
+export class LadderSource implements FrameSource {
   readonly options: LadderOptions;
   readonly framesPerGop: number;
   readonly frameIntervalMs: number;

@@ -6,10 +6,14 @@
  *     npm run sim -- --trace ID --traces DIR [the same, --ladder busy|quiet|tiny]
  *     npm run sim -- --table [--traces DIR] [--split search,validation] [--seconds 300] [--seeds 1] [--ladder busy,quiet,tiny] [--ablate]
  *     npm run sim -- --cost
+ *     npm run sim -- --validate DIR [--traces DIR]        # a lab's results with their streams (test/latency/examples/validate.yaml)
  */
 import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { readResults } from '../latency/run/results.ts';
+import { tellAgreement } from './agreement.ts';
 import { measureCost } from './cost.ts';
 import type { SplitName } from './corpus.ts';
 import { linkOf, loadCorpus } from './corpus.ts';
@@ -19,6 +23,7 @@ import { SCENARIOS } from './scenarios.ts';
 import { durationOf, ladderOf, linkOfScenario, watch } from './scenario-run.ts';
 import { sparklines, tellResult, tellSteps, toHtml } from './story.ts';
 import { makeTable } from './table.ts';
+import { playAgain } from './validate.ts';
 
 const TRACES_DEFAULT = fileURLToPath(new URL('../../../shared/corpus/traces', import.meta.url));
 const SPLITS: readonly SplitName[] = ['search', 'validation', 'test-a', 'test-b'];
@@ -30,6 +35,7 @@ const { values } = parseArgs({
     trace: { type: 'string' },
     table: { type: 'boolean', default: false },
     cost: { type: 'boolean', default: false },
+    validate: { type: 'string' },
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string', default: '1' },
     seconds: { type: 'string', default: '300' },
@@ -90,6 +96,10 @@ if (values.list) {
   console.log(SCENARIOS.map(({ name, title }) => `${name.padEnd(16)} ${title}`).join('\n'));
 } else if (values.cost) {
   console.log(measureCost().join('\n'));
+} else if (values.validate !== undefined) {
+  const results = readResults(path.join(values.validate, 'results.json'));
+  const cells = await playAgain({ results, folder: values.validate, tracesDir: values.traces });
+  console.log(tellAgreement(cells, { ours: 'adaptive', other: 'gcc' }).join('\n'));
 } else if (values.scenario !== undefined) {
   const scenario =
     SCENARIOS.find(({ name }) => name === values.scenario) ?? fail(`unknown scenario ${values.scenario}`);
@@ -120,5 +130,5 @@ if (values.list) {
     }
   }
 } else {
-  fail('one of --list, --scenario NAME, --trace ID, --table, --cost');
+  fail('one of --list, --scenario NAME, --trace ID, --table, --cost, --validate DIR');
 }

@@ -30,7 +30,11 @@ export type Score = {
   readonly latencyBuckets: Float64Array;
 };
 
+/** A picture on the screen. */
+export type ShownPicture = { readonly captureMs: number; readonly qualityRatio: number };
+
 export class ScoreKeeper {
+  readonly #told: ((picture: ShownPicture, atMs: number) => void) | undefined;
   readonly #latency = new Float64Array(BUCKET_COUNT);
   readonly #age = new Float64Array(BUCKET_COUNT);
   #firstShownMs = Number.NaN;
@@ -51,6 +55,11 @@ export class ScoreKeeper {
   #audioLateCount = 0;
   readonly stalls: { fromMs: number; toMs: number }[] = [];
 
+  /** `told`: of each picture that reaches the screen. */
+  constructor(told?: (picture: ShownPicture, atMs: number) => void) {
+    this.#told = told;
+  }
+
   /** The decoder's output after a gap that counts as a freeze. */
   onFreeze(gapMs: number, nowMs: number, packetSilenceMs: number): void {
     this.#stallMs += gapMs;
@@ -60,7 +69,8 @@ export class ScoreKeeper {
     this.stalls.push({ fromMs: nowMs - gapMs, toMs: nowMs });
   }
 
-  onShown(picture: { captureMs: number; qualityRatio: number }, atMs: number): void {
+  onShown(picture: ShownPicture, atMs: number): void {
+    this.#told?.(picture, atMs);
     if (Number.isNaN(this.#firstShownMs)) {
       this.#firstShownMs = atMs;
     } else {

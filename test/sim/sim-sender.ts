@@ -6,7 +6,7 @@ import type { CongestionController, Decision, PacketKind } from '../../server/co
 import { ProbeCopies } from '../../server/congestion/probe-copies.ts';
 import { SendQueue } from '../../server/congestion/send-queue.ts';
 import type { UpMessage } from './chrome-receiver.ts';
-import type { LadderSource } from './ladder-source.ts';
+import type { FrameSource } from './ladder-source.ts';
 import type { PacketTable, SimPicture } from './packet-table.ts';
 
 export type SenderOptions = {
@@ -28,6 +28,7 @@ const RETRANSMIT_WINDOW_MS = 2_000;
 /** `webrtc.retransmitWindowMs`. */
 const COPY_WINDOW_MS = 1_000;
 const STAMP_STEP_MIN_MS = 0.5;
+const TIMER_STEP_MS = 1;
 
 export const packetCountOf = (bytes: number): number => Math.max(1, Math.ceil(bytes / PACKET_MAX_BYTES));
 
@@ -39,7 +40,7 @@ const packetBytes = (picture: SimPicture, index: number): number =>
 export class SimSender {
   readonly counts: ByteCounts = { audio: 0, video: 0, rtx: 0, probe: 0 };
   readonly #options: SenderOptions;
-  readonly #source: LadderSource;
+  readonly #source: FrameSource;
   readonly #packets: PacketTable;
   readonly #transmit: (handle: number, bytes: number, nowMs: number) => void;
   readonly #queue = new SendQueue<SimPicture, Repair>({
@@ -66,7 +67,7 @@ export class SimSender {
   constructor(
     options: SenderOptions,
     world: {
-      source: LadderSource;
+      source: FrameSource;
       packets: PacketTable;
       transmit: (handle: number, bytes: number, nowMs: number) => void;
     },
@@ -174,6 +175,9 @@ export class SimSender {
 
   #push(frame: number, captureMs: number, nowMs: number): void {
     const bytes = this.#source.bytes(frame, this.#rungIndex);
+    if (bytes === 0) {
+      return;
+    }
     const picture: SimPicture = {
       sentIndex: -1,
       sourceFrame: frame,
@@ -228,7 +232,12 @@ export class SimSender {
         this.#sendProbe(nowMs);
       }
     }
-    this.#nextAtMs = Math.min(this.#queue.nextAtMs(nowMs), this.#decision?.nextAtMs ?? Infinity);
+    this.#sleep(Math.min(this.#queue.nextAtMs(nowMs), this.#decision?.nextAtMs ?? Infinity), nowMs);
+  }
+
+  /** Production's timers know whole milliseconds (relay/webrtc/wake-ups): where little may leave at once, a packet each two or three is slower than the pace. */
+  #sleep(wantedAtMs: number, nowMs: number): void {
+    this.#nextAtMs = nowMs + Math.max(TIMER_STEP_MS, Math.ceil((wantedAtMs - nowMs) / TIMER_STEP_MS) * TIMER_STEP_MS);
   }
 
   #sendVideo(picture: SimPicture, packetIndex: number, nowMs: number): void {

@@ -3,9 +3,9 @@ import type { CongestionController } from '../../server/congestion/controller.ts
 import { LinkModel, type LinkModelOptions } from '../latency/link/link-model.ts';
 import { RandomStream } from '../latency/link/random-streams.ts';
 import { ChromeReceiver, type UpMessage } from './chrome-receiver.ts';
-import { LADDER_DEFAULT, LadderSource, type LadderOptions } from './ladder-source.ts';
+import { LADDER_DEFAULT, LadderSource, type FrameSource, type LadderOptions } from './ladder-source.ts';
 import { PacketTable } from './packet-table.ts';
-import { ScoreKeeper, type Score } from './score.ts';
+import { ScoreKeeper, type Score, type ShownPicture } from './score.ts';
 import { SimSender, type ByteCounts, type SenderOptions } from './sim-sender.ts';
 
 export type RunOptions = {
@@ -14,6 +14,14 @@ export type RunOptions = {
   readonly down: LinkModelOptions;
   readonly up: LinkModelOptions;
   readonly ladder?: LadderOptions;
+  /** In place of a ladder drawn from the seed. */
+  readonly stream?: StreamOptions;
+  /** Without, there are neither packets of sound nor what they tell of the round trip. */
+  readonly hasSound?: boolean;
+  readonly hasPlayerReports?: boolean;
+  /** When the screen refreshes, on the run's clock; drawn from the seed when left out. */
+  readonly refreshPhaseMs?: number;
+  readonly onShown?: (picture: ShownPicture, atMs: number) => void;
   readonly feedbackEveryMs?: number;
   /** Median decode times by rung; a laptop's when left out. */
   readonly decodeMs?: readonly number[];
@@ -22,6 +30,16 @@ export type RunOptions = {
   /** Looks at the run each `sampleEveryMs`. */
   readonly onSample?: (sample: Sample) => void;
   readonly sampleEveryMs?: number;
+};
+
+/** A source, and the viewer's place in it. */
+export type StreamOptions = {
+  readonly source: FrameSource;
+  /** When the viewer is connected, on the link's clock. */
+  readonly joinAtMs: number;
+  /** The first picture after that, and when it comes. */
+  readonly nextFrame: number;
+  readonly nextFrameAtMs: number;
 };
 
 export type Sample = {
@@ -47,13 +65,14 @@ export const runViewer = (options: RunOptions): RunResult => new ViewerRun(optio
 
 class ViewerRun {
   readonly #options: RunOptions;
-  readonly #source: LadderSource;
+  readonly #source: FrameSource;
   readonly #down: LinkModel;
   readonly #up: LinkModel;
-  readonly #score = new ScoreKeeper();
+  readonly #score: ScoreKeeper;
   readonly #receiver: ChromeReceiver;
   readonly #sender: SimSender;
   readonly #messages: (UpMessage | undefined)[] = Array.from({ length: MESSAGE_RING }, () => undefined);
+  readonly #startMs: number;
   #nextMessage = 0;
   #nextFrame: number;
   #nextFrameAtMs: number;
@@ -62,9 +81,11 @@ class ViewerRun {
 
   constructor(options: RunOptions) {
     this.#options = options;
-    const { seed } = options;
+    const { seed, stream, hasSound = true } = options;
     const ladder = options.ladder ?? LADDER_DEFAULT;
-    this.#source = new LadderSource(ladder, seed);
+    this.#source = stream?.source ?? new LadderSource(ladder, seed);
+    this.#startMs = stream?.joinAtMs ?? 0;
+    this.#score = new ScoreKeeper(options.onShown);
     this.#down = new LinkModel(options.down, { seed, name: 'down' });
     this.#up = new LinkModel(options.up, { seed, name: 'up' });
     const packets = new PacketTable();
@@ -74,8 +95,11 @@ class ViewerRun {
         decodeMs: options.decodeMs ?? DECODE_MS,
         qualityRatios: ladder.rungs.map(({ qualityRatio }) => qualityRatio),
         rejectsOutliers: true,
+        hasPlayerReports: options.hasPlayerReports ?? true,
+        knowsRtt: false,
+        refreshPhaseMs: options.refreshPhaseMs,
       },
-      { packets, score: this.#score, seed, startMs: 0 },
+      { packets, score: this.#score, seed, startMs: this.#startMs },
     );
     this.#sender = new SimSender(
       { ...options.sender, controller: options.makeController() },
@@ -91,16 +115,16 @@ class ViewerRun {
     const phase = new RandomStream(seed, 'join').ratio(0);
     const framesBefore = this.#source.framesPerGop + Math.floor(phase * this.#source.framesPerGop);
     const partMs = new RandomStream(seed, 'join').ratio(1) * this.#source.frameIntervalMs;
-    this.#nextFrame = framesBefore + 1;
-    this.#nextFrameAtMs = this.#source.frameIntervalMs - partMs;
-    this.#nextAudioAtMs = new RandomStream(seed, 'join').ratio(2) * AUDIO_EVERY_MS;
+    this.#nextFrame = stream?.nextFrame ?? framesBefore + 1;
+    this.#nextFrameAtMs = stream?.nextFrameAtMs ?? this.#source.frameIntervalMs - partMs;
+    this.#nextAudioAtMs = hasSound ? new RandomStream(seed, 'join').ratio(2) * AUDIO_EVERY_MS : Infinity;
     this.#nextSampleAtMs = options.onSample === undefined ? Infinity : 0;
   }
 
   run(): RunResult {
     const { durationMs } = this.#options;
     const joinCaptureMs = this.#nextFrameAtMs - this.#source.frameIntervalMs;
-    this.#sender.join(this.#nextFrame - 1, joinCaptureMs, 0);
+    this.#sender.join(this.#nextFrame - 1, joinCaptureMs, this.#startMs);
     for (;;) {
       const nowMs = Math.min(
         this.#nextFrameAtMs,
@@ -118,7 +142,7 @@ class ViewerRun {
     }
     this.#receiver.finish();
     return {
-      score: this.#score.finish(0, durationMs, this.#receiver.openGapMs(durationMs)),
+      score: this.#score.finish(this.#startMs, durationMs, this.#receiver.openGapMs(durationMs)),
       bytes: this.#sender.counts,
       stalls: this.#score.stalls,
       nackCount: this.#sender.nackCount,

@@ -7,19 +7,27 @@ import type { LabSource } from './lab-config.ts';
 import { startLabServer } from './lab-server.ts';
 import type { Instruments } from './one-run.ts';
 import { untilPlayable } from './play-ready.ts';
+import { DECISIONS_FOLDER, recordStream } from './stream-record.ts';
 
 export type Folders = {
   /** Of lab.yaml: relative paths in it start here. */
   readonly here: string;
   readonly tracesDir: string | undefined;
+  readonly outDir: string;
 };
 
-export const realInstruments = ({ here, tracesDir }: Folders): Instruments => ({
+export const realInstruments = ({ here, tracesDir, outDir }: Folders): Instruments => ({
   startServer: (server) => startLabServer(server, here),
   startPublisher: (source, url) => Publisher.start({ ...publisherOptions(source, here), url }),
   untilPlayable,
   startLink: (scenario, seed) => startLink(scenario, { seed, ...(tracesDir === undefined ? {} : { tracesDir }) }),
   measureViewer,
+  recordStream: ({ placeholders, dataFolder }, streamName) =>
+    recordStream({
+      playlistUrl: `http://127.0.0.1:${placeholders['httpPort']}/hls/${streamName}/index.m3u8`,
+      tracesFolder: path.join(dataFolder ?? '', DECISIONS_FOLDER),
+      ...{ outDir, streamName },
+    }),
 });
 
 const publisherOptions = ({ clip, ...source }: LabSource, here: string): LabSource =>

@@ -50,7 +50,7 @@ export const runLabCommand = async (command: LabCommand): Promise<number> => {
     const results = await runLab({
       config,
       machine: readMachineFacts(),
-      instruments: realInstruments({ here, tracesDir: command.tracesDir ?? resolved(here, config.tracesDir) }),
+      instruments: realInstruments({ here, tracesDir: command.tracesDir ?? resolved(here, config.tracesDir), outDir }),
       ...(previous === undefined ? {} : { previous }),
       onResults: (soFar) => writeResults(resultsFile, soFar),
       progress: tellProgress(

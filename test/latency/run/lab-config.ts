@@ -94,6 +94,8 @@ const LAB = z
     sourceLateMaxMs: DURATION_MS.default(80),
     /** Listen for the beeps as well: how far sound and picture are apart. Costs the viewer some processor time. */
     lipSync: z.boolean().default(false),
+    /** Keep what Sluice had to send in each run: for the controller's simulator. */
+    recordsStream: z.boolean().default(false),
     tracesDir: z.string().min(1).exactOptional(),
     source: SOURCE.default(SOURCE.parse({})),
     servers: z.record(NAME, SERVER).default({}),

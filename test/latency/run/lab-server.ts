@@ -23,6 +23,8 @@ export type RunningServer = {
   readonly placeholders: Readonly<Record<string, string>>;
   /** Whose CPU and memory count, with all below it; undefined when it is not on this machine. */
   readonly rootPid: number | undefined;
+  /** Sluice's data folder. */
+  readonly dataFolder?: string;
   /** Its end and its last words, once it has ended by itself; undefined while it runs, or where nobody can know. */
   lastWords(): string | undefined;
   stop(): Promise<void>;
@@ -62,6 +64,7 @@ const startSluice = async (config: true | Readonly<Record<string, unknown>>): Pr
   return {
     placeholders: { httpPort: String(http), rtmpPort: String(rtmp), webrtcPort: String(webrtc) },
     rootPid: sluice.pid,
+    dataFolder: path.join(sluice.folder, 'data'),
     lastWords: () => (sluice.isRunning ? undefined : wordsOf(sluice.exitCode, sluice.logLines.slice(-20).join('\n'))),
     stop: () => sluice.stop(),
   };

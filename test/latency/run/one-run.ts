@@ -15,6 +15,7 @@ import { fillIn } from './placeholders.ts';
 import type { PlannedRun } from './plan.ts';
 import type { RunResult } from './results.ts';
 import { UsageMeter } from './server-usage.ts';
+import type { StreamRecord } from './stream-record.ts';
 
 /** The part of a publisher that a run needs. */
 export type LabPublisher = {
@@ -49,6 +50,8 @@ export type Instruments = {
   untilPlayable(target: PlayTarget, warmUpMs: number): Promise<void>;
   startLink(scenario: LinkScenario, seed: number): Promise<LabLink>;
   measureViewer(request: MeasureRequest): Promise<ViewerReport>;
+  /** Of a server that is Sluice. */
+  recordStream(server: RunningServer, streamName: string): Promise<StreamRecord>;
 };
 
 /** What a run is about, looked up in the config. */
@@ -63,7 +66,7 @@ export type RunOrder = {
   readonly signal: AbortSignal;
 };
 
-type Measured = Pick<RunResult, 'viewer' | 'link' | 'server' | 'sourceLateMaxMs' | 'machineBusyRatio'>;
+type Measured = Pick<RunResult, 'viewer' | 'link' | 'server' | 'sourceLateMaxMs' | 'machineBusyRatio' | 'stream'>;
 
 type Closer = () => Promise<void>;
 /** Of something that has ended by itself; undefined while it runs. */
@@ -161,7 +164,10 @@ const look = async (order: RunOrder, instruments: Instruments, stage: Stage): Pr
     const machineBusyRatio = busyRatioBetween(cpuBefore, readCpuTimes());
     const seen = await linkOrNull(link, viewer.startedAtWallMs);
     const sourceLateMaxMs = await latenessOf(publisher, viewer.startedAtWallMs);
-    return { viewer, link: seen, server, sourceLateMaxMs, machineBusyRatio };
+    const measured = { viewer, link: seen, server, sourceLateMaxMs, machineBusyRatio };
+    return lab.recordsStream && stage.server.dataFolder !== undefined
+      ? { ...measured, stream: await instruments.recordStream(stage.server, order.streamName) }
+      : measured;
   } finally {
     usage?.stop();
   }

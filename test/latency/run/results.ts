@@ -6,6 +6,7 @@ import type { LinkCounts, LinkSample } from '../link/link-counts.ts';
 import type { LabConfig } from './lab-config.ts';
 import type { MachineFacts } from './machine.ts';
 import type { PlannedRun } from './plan.ts';
+import type { StreamRecord } from './stream-record.ts';
 
 export const RESULTS_FORMAT = 1;
 
@@ -31,6 +32,8 @@ export type RunResult = PlannedRun & {
     readonly startsAtMs: number;
   } | null;
   readonly server: ServerUsage | null;
+  /** Only with `recordsStream`. */
+  readonly stream?: StreamRecord;
   /** How far the source was behind its own clock while the viewer watched; null: it did not say so in time, or there was no look. */
   readonly sourceLateMaxMs: number | null;
   /** The source was too late even in the last attempt: the numbers include this machine's own stutter. */

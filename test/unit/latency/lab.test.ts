@@ -55,6 +55,9 @@ const instruments = (steps: string[], over: Partial<Instruments> = {}): Instrume
     steps.push(target.url.endsWith('?through') ? 'view through the link' : 'view');
     return REPORT;
   },
+  recordStream: async () => {
+    throw new Error('nobody asked for it');
+  },
   ...over,
 });
 
@@ -94,6 +97,28 @@ test('a run goes up in order and down in reverse; the link’s time starts with 
     'server down',
   ]);
   assert.equal(runs[lossy]!.link!.startsAtMs, -20);
+});
+
+test('what Sluice had to send is kept on request, of Sluice alone', async () => {
+  const steps: string[] = [];
+  const stream = { wallOffsetMs: 5, renditions: [], decisionsFile: null };
+  const config = { ...madeUpConfig(MADE_UP), recordsStream: true };
+  const base = instruments(steps);
+  const startServer: Instruments['startServer'] = async (server) => {
+    const started = await base.startServer(server);
+    return steps.filter((step) => step === 'server').length === 1 ? { ...started, dataFolder: '/data' } : started;
+  };
+  const recordStream: Instruments['recordStream'] = async (_server, name) => {
+    steps.push(/^lab-[0-9a-f]{8}$/.test(name) ? 'recorded' : name);
+    return stream;
+  };
+  const { runs } = await run({ config, instruments: { ...base, startServer, recordStream } });
+  assert.deepEqual(
+    runs.map((each) => each.stream),
+    [stream, ...Array.from({ length: 7 }, () => undefined)],
+  );
+  assert.ok(steps.indexOf('view') < steps.indexOf('recorded'));
+  assert.ok(steps.indexOf('recorded') < steps.indexOf('publisher down'));
 });
 
 test('what fails is a result with its reason, all is closed, and the others go on', async () => {

@@ -1,0 +1,50 @@
+/** What a session's decision trace tells of its world: whom it belonged to, when the viewer came, how often Chrome reported. */
+import type { GopOffer, SentPicture } from '../../server/congestion/controller.ts';
+import type { makeController } from '../../server/relay/webrtc/controllers.ts';
+import { percentile } from '../latency/viewer/frame-analysis.ts';
+
+export type SessionFacts = {
+  readonly kind: Parameters<typeof makeController>[0];
+  readonly controllerOptions: Parameters<typeof makeController>[1];
+  /** On the media's clock: when the server gave the viewer its first picture. */
+  readonly joinMediaMs: number;
+  readonly joinOffer: GopOffer;
+  readonly feedbackEveryMs: number;
+  /** How far a rung's pictures are behind the highest's, from the lowest up; undefined for one that was never sent. */
+  readonly rungLateMs: readonly (number | undefined)[];
+};
+
+type Line = readonly [name: string, nowMs: number, ...values: unknown[]];
+
+/** `text`: the NDJSON of one session. Throws `TypeError` when nobody joined. */
+export const readSession = (text: string): SessionFacts => {
+  const lines = text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Line);
+  const made = lines.find(([name]) => name === 'new')?.[2] as Pick<SessionFacts, 'kind' | 'controllerOptions'>;
+  const join = lines.find(([name]) => name === 'join');
+  const pictures = lines.filter(([name]) => name === 'onPicture').map(([, , picture]) => picture as SentPicture);
+  if (join === undefined || pictures.length === 0) {
+    throw new TypeError('a decision trace without a join, or without a picture');
+  }
+  const joinOffer = join[2] as GopOffer;
+  const latenessOf = (rung: number): number =>
+    percentile(pictures.filter(({ renditionIndex }) => renditionIndex === rung).map(lateMs), 0.5);
+  const highestMs = latenessOf(joinOffer.renditions.length - 1);
+  const clockOffsetMs = percentile(pictures.map(lateMs), 0.5);
+  return {
+    ...made,
+    joinMediaMs: join[1] - clockOffsetMs,
+    joinOffer,
+    feedbackEveryMs: percentile(gapsOf(lines.filter(([name]) => name === 'onFeedback').map(([, atMs]) => atMs)), 0.5),
+    rungLateMs: joinOffer.renditions.map((_, rung) => finite(latenessOf(rung) - highestMs)),
+  };
+};
+
+/** Stamps are media time, but for those of a backlog. */
+const lateMs = ({ arrivedAtMs, stampMs }: SentPicture): number => arrivedAtMs - stampMs;
+
+const gapsOf = (atMs: readonly number[]): number[] => atMs.slice(1).map((at, index) => at - (atMs[index] ?? at));
+
+const finite = (value: number): number | undefined => (Number.isFinite(value) ? value : undefined);

@@ -1,0 +1,144 @@
+/**
+ * The simulator against a real Chromium (CONGESTION 5.6): each run of a lab's results is played again in virtual time, over the same link with the same
+ * seed, with the same pictures and the same controller, and looked at by the lab's own analysis. What they agree on is said as a table.
+ */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { makeController } from '../../server/relay/webrtc/controllers.ts';
+import { WEBRTC_OUT_DEFAULTS } from '../../server/relay/webrtc/options.ts';
+import { planLink } from '../latency/link/link-scenario.ts';
+import type { LabResults, RunResult } from '../latency/run/results.ts';
+import type { StreamRecord } from '../latency/run/stream-record.ts';
+import { STAMP_MODULUS_MS } from '../latency/source/stamp.ts';
+import { analyseFrames, percentile, type FrameReport } from '../latency/viewer/frame-analysis.ts';
+import type { ReadFrame } from '../latency/viewer/stamp-reader.ts';
+import type { ViewerReport } from '../latency/viewer/viewer-report.ts';
+import type { Cell, Seen } from './agreement.ts';
+import { readSession } from './decision-file.ts';
+import { RecordedSource, rungsOf } from './recorded-source.ts';
+import { runViewer } from './viewer-run.ts';
+
+/** A run that can be played again: without a failure, with its stream, over a link. */
+type Playable = RunResult & {
+  readonly viewer: ViewerReport;
+  readonly stream: StreamRecord & { readonly decisionsFile: string };
+  readonly link: NonNullable<RunResult['link']>;
+};
+
+export type ValidateOptions = {
+  readonly results: LabResults;
+  /** Where results.json lies. */
+  readonly folder: string;
+  readonly tracesDir: string;
+};
+
+/** One a run, in the order of the runs; what cannot be played again is left out. */
+export const playAgain = async ({ results, folder, tracesDir }: ValidateOptions): Promise<Cell[]> => {
+  const cells: Cell[] = [];
+  for (const run of results.runs.filter(isPlayable)) {
+    const scenario = results.config.scenarios.find(({ name }) => name === run.scenarioName);
+    const link = await planLink(scenario?.link ?? {}, tracesDir);
+    const session = readSession(await readFile(path.join(folder, run.stream.decisionsFile), 'utf8'));
+    cells.push({
+      linkName: run.scenarioName,
+      policyName: run.targetName,
+      repeatIndex: run.repeatIndex,
+      real: seenOf(run.viewer, run.viewer),
+      simulated: simulate(run, { link, session }),
+    });
+  }
+  return cells;
+};
+
+const isPlayable = (run: RunResult): run is Playable =>
+  run.error === null &&
+  run.viewer?.joinMs != null &&
+  run.link !== null &&
+  typeof run.stream?.decisionsFile === 'string';
+
+const seenOf = (
+  { freezes, stallRatio }: Pick<FrameReport, 'stallRatio'> & { freezes: readonly unknown[] },
+  { latencyMs }: { latencyMs: ViewerReport['latencyMs'] },
+): Seen => ({
+  latencyP50Ms: latencyMs?.p50 ?? Number.NaN,
+  latencyP95Ms: latencyMs?.p95 ?? Number.NaN,
+  stallRatio,
+  freezeCount: freezes.length,
+});
+
+type World = {
+  readonly link: Awaited<ReturnType<typeof planLink>>;
+  readonly session: ReturnType<typeof readSession>;
+};
+
+const simulate = (run: Playable, { link, session }: World): Seen => {
+  const { viewer, stream } = run;
+  // The link's time 0 on the wall clock; the simulator's time is the link's.
+  const originWallMs = viewer.startedAtWallMs + run.link.startsAtMs;
+  const fromMs = viewer.observedFromMs - run.link.startsAtMs;
+  const toMs = fromMs + viewer.durationMs;
+  const rungs = rungsOf(stream.renditions).slice(-session.joinOffer.renditions.length);
+  const source = new RecordedSource(rungs);
+  const linkMsOf = (mediaMs: number): number => mediaMs + stream.wallOffsetMs - originWallMs;
+  const nextFrame = Math.ceil((session.joinMediaMs - source.fromMediaMs) / source.frameIntervalMs);
+  const frames: ReadFrame[] = [];
+  runViewer({
+    seed: run.linkSeed,
+    durationMs: toMs,
+    ...link,
+    stream: {
+      source,
+      joinAtMs: linkMsOf(session.joinMediaMs),
+      nextFrame,
+      nextFrameAtMs: linkMsOf(source.fromMediaMs + nextFrame * source.frameIntervalMs),
+    },
+    hasSound: false,
+    hasPlayerReports: false,
+    refreshPhaseMs: refreshPhaseOf(viewer) - run.link.startsAtMs,
+    feedbackEveryMs: session.feedbackEveryMs,
+    decodeMs: rungs.map(() => decodeMsOf(viewer)),
+    sender: { hasMatchedStamps: true, hasTransportFeedback: session.controllerOptions.hasTransportFeedback },
+    makeController: () => makeController(session.kind, session.controllerOptions, WEBRTC_OUT_DEFAULTS),
+    onShown: ({ captureMs }, atMs) => {
+      frames.push(asRead(captureMs + originWallMs, atMs + originWallMs, frames.length));
+    },
+  });
+  const report = analyseFrames(frames, { fromWallMs: fromMs + originWallMs, endAtWallMs: toMs + originWallMs });
+  return seenOf(report, report);
+};
+
+const DECODE_UNKNOWN_MS = 1;
+
+/** Chromium's own measure, of the usual picture. */
+const decodeMsOf = ({ stats }: ViewerReport): number => {
+  const toldMs = stats.flatMap(({ decodeMs }) => decodeMs ?? []);
+  return toldMs.length === 0 ? DECODE_UNKNOWN_MS : percentile(toldMs, 0.5);
+};
+
+const REFRESH_MS = 1000 / 60;
+
+/** Where in its period the screen refreshed most: luck in either world, so it is shared. In the viewer's time. */
+const refreshPhaseOf = ({ frames }: ViewerReport): number => {
+  const counts = new Map<number, number>();
+  for (const atMs of frames.shownAtMs) {
+    const phaseMs = Math.floor(atMs % REFRESH_MS);
+    counts.set(phaseMs, (counts.get(phaseMs) ?? 0) + 1);
+  }
+  const [best] = [...counts].toSorted(([, a], [, b]) => b - a);
+  return (best?.[0] ?? 0) + 0.5;
+};
+
+/** As if the stamp reader had read it off the picture. */
+const asRead = (captureWallMs: number, shownAtWallMs: number, index: number): ReadFrame => ({
+  shownAtWallMs,
+  submittedAtWallMs: shownAtWallMs,
+  readAtWallMs: shownAtWallMs,
+  stamp: Math.floor(captureWallMs) % STAMP_MODULUS_MS,
+  mediaTimeS: 0,
+  presentedCount: index + 1,
+  widthPx: 0,
+  heightPx: 0,
+  flashLuma: 0,
+  elementIndex: 0,
+  scriptAway: null,
+});
