@@ -10,18 +10,22 @@ export type SessionFacts = {
   readonly joinMediaMs: number;
   readonly joinOffer: GopOffer;
   readonly feedbackEveryMs: number;
-  /** How far a rung's pictures are behind the highest's, from the lowest up; undefined for one that was never sent. */
-  readonly rungLateMs: readonly (number | undefined)[];
+  /** How many renditions there were to choose from, at least and at most. */
+  readonly renditionCounts: { readonly min: number; readonly max: number };
 };
 
-type Line = readonly [name: string, nowMs: number, ...values: unknown[]];
+/** `[name, nowMs, …arguments]` of one call. */
+export type Line = readonly [name: string, nowMs: number, ...values: unknown[]];
 
-/** `text`: the NDJSON of one session. Throws `TypeError` when nobody joined. */
-export const readSession = (text: string): SessionFacts => {
-  const lines = text
+/** `text`: NDJSON. */
+export const linesOf = (text: string): Line[] =>
+  text
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as Line);
+
+/** Of the calls of one session. Throws `TypeError` when nobody joined. */
+export const readSession = (lines: readonly Line[]): SessionFacts => {
   const made = lines.find(([name]) => name === 'new')?.[2] as Pick<SessionFacts, 'kind' | 'controllerOptions'>;
   const join = lines.find(([name]) => name === 'join');
   const pictures = lines.filter(([name]) => name === 'onPicture').map(([, , picture]) => picture as SentPicture);
@@ -29,16 +33,16 @@ export const readSession = (text: string): SessionFacts => {
     throw new TypeError('a decision trace without a join, or without a picture');
   }
   const joinOffer = join[2] as GopOffer;
-  const latenessOf = (rung: number): number =>
-    percentile(pictures.filter(({ renditionIndex }) => renditionIndex === rung).map(lateMs), 0.5);
-  const highestMs = latenessOf(joinOffer.renditions.length - 1);
+  const counts = lines
+    .filter(([name]) => name === 'join' || name === 'onGop')
+    .map(([, , offer]) => (offer as GopOffer).renditions.length);
   const clockOffsetMs = percentile(pictures.map(lateMs), 0.5);
   return {
     ...made,
     joinMediaMs: join[1] - clockOffsetMs,
     joinOffer,
     feedbackEveryMs: percentile(gapsOf(lines.filter(([name]) => name === 'onFeedback').map(([, atMs]) => atMs)), 0.5),
-    rungLateMs: joinOffer.renditions.map((_, rung) => finite(latenessOf(rung) - highestMs)),
+    renditionCounts: { min: Math.min(...counts), max: Math.max(...counts) },
   };
 };
 
@@ -46,5 +50,3 @@ export const readSession = (text: string): SessionFacts => {
 const lateMs = ({ arrivedAtMs, stampMs }: SentPicture): number => arrivedAtMs - stampMs;
 
 const gapsOf = (atMs: readonly number[]): number[] => atMs.slice(1).map((at, index) => at - (atMs[index] ?? at));
-
-const finite = (value: number): number | undefined => (Number.isFinite(value) ? value : undefined);

@@ -23,6 +23,7 @@ import { SCENARIOS } from './scenarios.ts';
 import { durationOf, ladderOf, linkOfScenario, watch } from './scenario-run.ts';
 import { sparklines, tellResult, tellSteps, toHtml } from './story.ts';
 import { makeTable } from './table.ts';
+import { tellTwin } from './twin-check.ts';
 import { playAgain } from './validate.ts';
 
 const TRACES_DEFAULT = fileURLToPath(new URL('../../../shared/corpus/traces', import.meta.url));
@@ -98,8 +99,10 @@ if (values.list) {
   console.log(measureCost().join('\n'));
 } else if (values.validate !== undefined) {
   const results = readResults(path.join(values.validate, 'results.json'));
-  const cells = await playAgain({ results, folder: values.validate, tracesDir: values.traces });
+  const { cells, twins, leftOut } = await playAgain({ results, folder: values.validate, tracesDir: values.traces });
   console.log(tellAgreement(cells, { ours: 'adaptive', other: 'gcc' }).join('\n'));
+  console.log(tellTwin(twins).join('\n'));
+  console.log(leftOut.map((line) => `left out: ${line}`).join('\n'));
 } else if (values.scenario !== undefined) {
   const scenario =
     SCENARIOS.find(({ name }) => name === values.scenario) ?? fail(`unknown scenario ${values.scenario}`);

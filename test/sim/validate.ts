@@ -7,15 +7,16 @@ import path from 'node:path';
 import { makeController } from '../../server/relay/webrtc/controllers.ts';
 import { WEBRTC_OUT_DEFAULTS } from '../../server/relay/webrtc/options.ts';
 import { planLink } from '../latency/link/link-scenario.ts';
-import type { LabResults, RunResult } from '../latency/run/results.ts';
+import { isDoubtful, type LabResults, type RunResult } from '../latency/run/results.ts';
 import type { StreamRecord } from '../latency/run/stream-record.ts';
 import { STAMP_MODULUS_MS } from '../latency/source/stamp.ts';
 import { analyseFrames, percentile, type FrameReport } from '../latency/viewer/frame-analysis.ts';
 import type { ReadFrame } from '../latency/viewer/stamp-reader.ts';
 import type { ViewerReport } from '../latency/viewer/viewer-report.ts';
 import type { Cell, Seen } from './agreement.ts';
-import { readSession } from './decision-file.ts';
+import { linesOf, readSession, type Line } from './decision-file.ts';
 import { RecordedSource, rungsOf } from './recorded-source.ts';
+import { compareTwin, predict, type TwinAgreement } from './twin-check.ts';
 import { runViewer } from './viewer-run.ts';
 
 /** A run that can be played again: without a failure, with its stream, over a link. */
@@ -32,13 +33,43 @@ export type ValidateOptions = {
   readonly tracesDir: string;
 };
 
-/** One a run, in the order of the runs; what cannot be played again is left out. */
-export const playAgain = async ({ results, folder, tracesDir }: ValidateOptions): Promise<Cell[]> => {
+/** `leftOut`: runs that say nothing of the simulator, with the reason. */
+export type PlayedAgain = {
+  readonly cells: readonly Cell[];
+  /** Of the sessions that have a twin. */
+  readonly twins: readonly TwinAgreement[];
+  readonly leftOut: readonly string[];
+};
+
+/** One cell a run, in the order of the runs. */
+export const playAgain = async ({ results, folder, tracesDir }: ValidateOptions): Promise<PlayedAgain> => {
   const cells: Cell[] = [];
-  for (const run of results.runs.filter(isPlayable)) {
+  const twins: TwinAgreement[] = [];
+  const leftOut: string[] = [];
+  for (const run of results.runs) {
+    const leaveOut = (why: string): void => {
+      leftOut.push(`${run.scenarioName} · ${run.targetName} · ${run.repeatIndex + 1}: ${why}`);
+    };
+    if (!isPlayable(run)) {
+      leaveOut('no picture, or nothing recorded');
+      continue;
+    }
+    if (isDoubtful(run)) {
+      leaveOut('source or viewer lacked CPU');
+      continue;
+    }
     const scenario = results.config.scenarios.find(({ name }) => name === run.scenarioName);
     const link = await planLink(scenario?.link ?? {}, tracesDir);
-    const session = readSession(await readFile(path.join(folder, run.stream.decisionsFile), 'utf8'));
+    const lines = linesOf(await readFile(path.join(folder, run.stream.decisionsFile), 'utf8'));
+    const session = readSession(lines);
+    const { min, max } = session.renditionCounts;
+    if (min !== max) {
+      leaveOut(`the ladder had ${min} to ${max} renditions`);
+      continue;
+    }
+    if (session.kind === 'adaptive') {
+      twins.push(checkTwin(run, lines));
+    }
     cells.push({
       linkName: run.scenarioName,
       policyName: run.targetName,
@@ -47,12 +78,12 @@ export const playAgain = async ({ results, folder, tracesDir }: ValidateOptions)
       simulated: simulate(run, { link, session }),
     });
   }
-  return cells;
+  return { cells, twins, leftOut };
 };
 
 const isPlayable = (run: RunResult): run is Playable =>
   run.error === null &&
-  run.viewer?.joinMs != null &&
+  typeof run.viewer?.joinMs === 'number' &&
   run.link !== null &&
   typeof run.stream?.decisionsFile === 'string';
 
@@ -65,6 +96,22 @@ const seenOf = (
   stallRatio,
   freezeCount: freezes.length,
 });
+
+/** A picture's place: by the media time of its stamp, and by the instant painted into it. */
+const checkTwin = ({ viewer, stream }: Playable, lines: readonly Line[]): TwinAgreement => {
+  const { frameIntervalMs } = new RecordedSource(rungsOf(stream.renditions).slice(-1));
+  const { shownAtMs, latencyMs } = viewer.frames;
+  const frameOf = (mediaMs: number): number => Math.round(mediaMs / frameIntervalMs);
+  const shown = shownAtMs.flatMap((atMs, index): [number, number][] => {
+    const paintedMs = atMs - (latencyMs[index] ?? Number.NaN) + viewer.startedAtWallMs - stream.wallOffsetMs;
+    return Number.isNaN(paintedMs) ? [] : [[frameOf(paintedMs), atMs]];
+  });
+  const freezes = viewer.freezes
+    .filter(({ kind }) => kind !== 'open')
+    .map(({ startedAtMs, durationMs }) => ({ fromMs: startedAtMs, toMs: startedAtMs + durationMs }));
+  const window = { fromMs: viewer.observedFromMs, toMs: viewer.observedFromMs + viewer.durationMs };
+  return compareTwin({ shownAtMs: new Map(shown), freezes }, predict(lines, frameOf), window);
+};
 
 type World = {
   readonly link: Awaited<ReturnType<typeof planLink>>;

@@ -55,6 +55,16 @@ export class ReceiverTwin implements ArrivalSink {
     return this.#skippedCount;
   }
 
+  /** Pictures that were shown or left out so far, in the order of sending. */
+  get passedCount(): number {
+    return this.#headIndex;
+  }
+
+  /** When the last one is on the screen, on the receiver's clock; −Infinity before the first. */
+  get shownAtMs(): number {
+    return this.#shownAtMs;
+  }
+
   /** Playout delay that the last picture would have needed; NaN before the first. */
   get lastNeedMs(): number {
     return this.#lastNeedMs;

@@ -6,7 +6,7 @@ import path from 'node:path';
 import test from 'node:test';
 import { picturesOf, type RenditionRecord } from '../../latency/run/stream-record.ts';
 import { agreementOf, constantOf, isNear, spearman, withConstant, type Cell, type Seen } from '../../sim/agreement.ts';
-import { readSession } from '../../sim/decision-file.ts';
+import { linesOf, readSession } from '../../sim/decision-file.ts';
 import { RecordedSource, rungsOf } from '../../sim/recorded-source.ts';
 import { playAgain } from '../../sim/validate.ts';
 import { concatBytes } from '../../../server/media/fmp4/box.ts';
@@ -128,7 +128,12 @@ const SESSION = [
       arrivedAtMs: 17_000 + index * FRAME_MS + (index < 30 ? 4 : 0),
     },
   ]),
-  ...Array.from({ length: 40 }, (_, index) => ['onFeedback', 17_050 + 62 * index, {}, true]),
+  ...Array.from({ length: 40 }, (_, index) => [
+    'onFeedback',
+    17_050 + 62 * index,
+    { baseSeqExt: 0, count: 0, arrivedMs: [] },
+    true,
+  ]),
 ]
   .map((line) => JSON.stringify(line))
   .join('\n');
@@ -143,11 +148,12 @@ function OPTIONS() {
 }
 
 test('a decision trace tells when the viewer came, and how often Chrome reported', () => {
-  const session = readSession(SESSION);
+  const session = readSession(linesOf(SESSION));
   assert.equal(session.kind, 'adaptive');
   assert.ok(Math.abs(session.joinMediaMs - 12_000) < 1, `${session.joinMediaMs}`);
   assert.ok(Math.abs(session.feedbackEveryMs - 62) < 0.01);
-  assert.throws(() => readSession('["new",0,{}]'), TypeError);
+  assert.deepEqual(session.renditionCounts, { min: 2, max: 2 });
+  assert.throws(() => readSession(linesOf('["new",0,{}]')), TypeError);
 });
 
 test('a run of the lab is played again over its own link with its own pictures, and looked at over the same seconds', async () => {
@@ -170,8 +176,9 @@ test('a run of the lab is played again over its own link with its own pictures, 
       decisionsFile: 'trace.ndjson',
     };
     const results = { ...made, runs: [{ ...run!, viewer, stream }, run!] };
-    const cells = await playAgain({ results, folder, tracesDir: folder });
-    assert.equal(cells.length, 1, 'a run without its stream cannot be played');
+    const { cells, leftOut } = await playAgain({ results, folder, tracesDir: folder });
+    assert.equal(cells.length, 1);
+    assert.match(leftOut.join(), /lossy · adaptive · 1: no picture, or nothing recorded/u);
     const { latencyP50Ms, stallRatio } = cells[0]!.simulated;
     assert.ok(latencyP50Ms > 20 && latencyP50Ms < 250, `${latencyP50Ms} ms`);
     assert.equal(stallRatio, 0);
