@@ -31,6 +31,7 @@ export default defineConfig({
         watch: here('watch.html'),
         replays: here('replays.html'),
         replay: here('replay.html'),
+        dashboard: here('dashboard.html'),
         'sluice-player': here('sluice-player.ts'),
       },
       preserveEntrySignatures: 'allow-extension',

@@ -39,6 +39,7 @@ import { createReplaysView } from './replay-library.ts';
 import { startDemo } from '../transcode/demo-source.ts';
 import { REPAIRED_VIDEO } from '../transcode/essentials.ts';
 import { makeSheet } from '../transcode/stills.ts';
+import { createViewersView } from './viewer-timelines.ts';
 import { createSmoothnessView } from './smoothness.ts';
 import { createSessionsView } from './viewer-sessions.ts';
 import { WebRtcPort } from './webrtc-transport/webrtc-port.ts';
@@ -178,6 +179,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     tokens: new TokenIssuer(config.watch.tokens, { keys: tokenKeys, clock, log }),
     replays: createReplaysView(replay.library, { keys }),
     sessions: createSessionsView(webRtc, metrics),
+    viewers: createViewersView(webRtc, clock),
     smoothness: createSmoothnessView({ hub, webRtc, keys }),
     hints: {
       hintsFor: (name) => {

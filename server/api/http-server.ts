@@ -17,6 +17,7 @@ import { registerOperations } from './routes/operations.ts';
 import { registerPages } from './routes/pages.ts';
 import { registerTokens } from './routes/tokens.ts';
 import { registerReplays } from './routes/replays.ts';
+import { registerSessions } from './routes/sessions.ts';
 import { registerSmoothness } from './routes/smoothness.ts';
 import type { SocketOptions } from './routes/socket.ts';
 import { WatchSockets } from './routes/socket.ts';
@@ -31,6 +32,7 @@ import type {
   ReplaysView,
   SessionsView,
   SmoothnessView,
+  ViewersView,
   TokensView,
 } from './views.ts';
 
@@ -97,6 +99,7 @@ export type HttpServerParts = {
   readonly replays: ReplaysView;
   readonly smoothness: SmoothnessView;
   readonly sessions: SessionsView;
+  readonly viewers: ViewersView;
   readonly hints: HintsView;
   readonly health: HealthView;
   readonly access: AccessView;
@@ -179,6 +182,7 @@ export class HttpServer {
       await registerTokens(scope, this.#parts);
       await registerReplays(scope, this.#parts);
       registerSmoothness(scope, this.#parts.smoothness);
+      await registerSessions(scope, this.#parts);
       scope.get('/api/openapi.json', { schema: { hide: true } }, async () => server.swagger());
     });
     registerOperations(server, this.#parts);

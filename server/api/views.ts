@@ -1,4 +1,5 @@
 /** What the API asks of the rest of the server, as narrow as it can be. `main.ts` supplies it. */
+import type { SessionDetail, SessionSummary } from './contract/sessions.ts';
 import type { ReplayList, ReplaySummary } from './contract/replays.ts';
 import type {
   BroadcastSummary,
@@ -50,6 +51,9 @@ export type ViewerSessionView = {
 };
 
 export type SessionsView = { findBySecret(secret: string): ViewerSessionView | undefined };
+
+/** Viewers over WebRTC, newest first; those who have left for a while still. */
+export type ViewersView = { list(): SessionSummary[]; find(number: number): SessionDetail | undefined };
 
 /** λ of broadcasts: 0 reacts, 1 is smooth. */
 export type SmoothnessView = {

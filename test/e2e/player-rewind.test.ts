@@ -56,6 +56,9 @@ after(async () => {
   await sluice?.stop();
 });
 
+const adminKey = (): string =>
+  (JSON.parse(readFileSync(path.join(sluice.folder, 'data/keys.json'), 'utf8')) as { admin: string }).admin;
+
 /** Keys go to the player's frame, as after a click on it. */
 const press = async (page: Page, key: string): Promise<void> => {
   await page.evaluate(() => {
@@ -151,17 +154,43 @@ test('a WHEP viewer goes five seconds back and returns: never without a picture,
   assert.ok(seen.sluiceLookCount > 50 && seen.sluiceBareCount === 0, `${seen.sluiceBareCount} looks saw no picture`);
 });
 
+test('the dashboard shows who watches, with the last minutes of one, to who has the key', async () => {
+  const page = await opened.page.context().newPage();
+  try {
+    await page.goto(`${sluice.httpUrl}/dashboard`);
+    await page.fill('#key', 'not the key');
+    await page.click('#key-form button');
+    await page.locator('#trouble', { hasText: 'not the admin key' }).waitFor();
+    await page.fill('#key', adminKey());
+    await page.click('#key-form button');
+    await page.locator('.point.live').first().waitFor({ timeout: 10_000 });
+    await page.locator('button.pick').first().click();
+    await page.locator('#timeline .curve.first').nth(2).waitFor();
+    const words = await page.locator('#viewer-rows tr').first().innerText();
+    assert.match(words, /#\d+\s+show\s+\d+ (s|min)\s+source-video\s+[\d.]+ m?s\s/);
+    for (const viewport of [
+      { width: 1280, height: 800 },
+      { width: 390, height: 844 },
+    ]) {
+      await page.setViewportSize(viewport);
+      const widthPx = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(widthPx <= viewport.width, `${widthPx} px wide at ${viewport.width}`);
+    }
+  } finally {
+    await page.close();
+  }
+});
+
 test('the broadcast ends while rewound: it plays on, and goes over to the recording', async () => {
   const { page } = opened;
   const asked: string[] = [];
   page.on('request', (request) => asked.push(request.url()));
   await press(page, 'Home');
   await within(PLAYS_MAX_MS, 'the past plays', async () => (await viewOf(page)) === 'playing rewind');
-  const { admin } = JSON.parse(readFileSync(path.join(sluice.folder, 'data/keys.json'), 'utf8')) as { admin: string };
   await publisher.kill();
   await fetch(`${sluice.httpUrl}/api/broadcasts/${NAME}`, {
     method: 'DELETE',
-    headers: { authorization: `Bearer ${admin}` },
+    headers: { authorization: `Bearer ${adminKey()}` },
   });
   await within(15_000, 'the recording is played', () =>
     asked.some((url) => /\/replay\/[0-9a-f]{32}\/media-/.test(url)),

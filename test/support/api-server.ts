@@ -1,4 +1,5 @@
 /** The HTTP doors by themselves, on loopback: an echo and a broken endpoint, one broadcast, one viewer session, all told by the test. */
+import type { SessionDetail } from '../../server/api/contract/sessions.ts';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,6 +37,7 @@ export type ApiFixture = {
   readonly reports: unknown[];
   /** What was asked for by `watch`. */
   readonly watched: (string | undefined)[];
+  readonly viewers: SessionDetail[];
   readonly tell: () => void;
   renditions: readonly RenditionSummary[];
   isReady: boolean;
@@ -64,7 +66,14 @@ export const withApiServer = async (
     renditions: [],
     toViewer: () => undefined,
   };
-  const told = { requests: [], ended: [], reports: [], watched: [], metrics: new Metrics({ collectDefaults: false }) };
+  const told = {
+    requests: [],
+    ended: [],
+    reports: [],
+    watched: [],
+    viewers: [],
+    metrics: new Metrics({ collectDefaults: false }),
+  };
   const watchers = new Set<() => void>();
   const tell = (): void => watchers.forEach((onChange) => onChange());
   const whole = Object.assign(fixture, told, { tell }) as unknown as ApiFixture;
@@ -149,6 +158,10 @@ const partsFor = (fixture: ApiFixture, watchers: Set<() => void>): HttpServerPar
             watch: (renditionId) => fixture.watched.push(renditionId),
           }
         : undefined,
+  },
+  viewers: {
+    list: () => fixture.viewers.map(({ timeline: _timeline, ...summary }) => summary),
+    find: (number) => fixture.viewers.find((viewer) => viewer.number === number),
   },
   hints: { hintsFor: () => ({ v: 1, targetLatencyMs: 1_100, fastRatio: 0.08, slowRatio: 0.05 }) },
   health: { readiness: () => ({ isReady: fixture.isReady, problems: fixture.isReady ? [] : ['draining'] }) },

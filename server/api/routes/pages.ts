@@ -38,6 +38,7 @@ export const registerPages = async (server: FastifyInstance, { playerFolder }: P
     reply.sendFile('watch.html'),
   );
   server.get('/replays', { schema: { hide: true } }, async (_request, reply) => reply.sendFile('replays.html'));
+  server.get('/dashboard', { schema: { hide: true } }, async (_request, reply) => reply.sendFile('dashboard.html'));
   // Ids only: what else lies below /replay/ is media.
   server.get('/replay/:id([0-9a-f]{32})', { schema: { hide: true } }, async (_request, reply) =>
     reply.sendFile('replay.html'),

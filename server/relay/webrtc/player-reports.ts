@@ -13,6 +13,8 @@ export type PlayerTotals = {
   /** Of the time since the report before. */
   readonly bufferDelayMs: number | undefined;
   readonly receivedBps: number | undefined;
+  /** From camera to glass; null where the player cannot tell. */
+  readonly latencyMs?: number | null;
 };
 
 const INTERVAL_MIN_MS = 1_000;

@@ -77,6 +77,7 @@ export class ViewerLink {
   #rendition: PacketisedRendition | undefined;
   #renditionIndex = 0;
   #hasJoined = false;
+  #decision: Decision | undefined;
   #decideAtMs = Number.POSITIVE_INFINITY;
   #lastReplayAtMs = Number.NEGATIVE_INFINITY;
   #firstPictureAtMs: number | undefined;
@@ -140,6 +141,11 @@ export class ViewerLink {
 
   get totals(): { readonly packets: number; readonly bytes: number; readonly refused: number } {
     return this.#outlet.totals;
+  }
+
+  /** What was decided last; undefined before it has joined. Belongs to the controller and changes in place. */
+  get decision(): Decision | undefined {
+    return this.#decision;
   }
 
   get droppedCount(): number {
@@ -303,6 +309,7 @@ export class ViewerLink {
       return undefined;
     }
     const decision = this.#controller.decide(nowMs, flow?.backlogBytes ?? 0);
+    this.#decision = decision;
     this.#decideAtMs = decision.nextAtMs;
     if (flow !== undefined) {
       this.#steer(flow, decision, nowMs);

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
-import type { CongestionController } from '../../congestion/controller.ts';
+import type { CongestionController, Decision } from '../../congestion/controller.ts';
 import { StreamJoin } from '../../media/stream-join.ts';
 import type { Log } from '../../observability/log.ts';
 import type { PeerTransport } from '../../webrtc-transport/peer-transport.ts';
@@ -19,6 +19,8 @@ import type { PlayerTotals } from './player-reports.ts';
 import { PlayerReports } from './player-reports.ts';
 import type { RenditionOffer } from './rendition-offer.ts';
 import type { RtpMapping } from './rtp-mapping.ts';
+import type { TimelinePoint } from './session-timeline.ts';
+import { SessionTimeline, TIMELINE_STEP_MS } from './session-timeline.ts';
 import { ViewerLink } from './viewer-link.ts';
 
 export type ViewerSessionOptions = {
@@ -83,6 +85,12 @@ export class ViewerSession {
   #firstPictureMs: number | undefined;
   #endReason: string | undefined;
   #pathKind = 'none';
+  readonly #timeline = new SessionTimeline();
+  #observedAtMs: number;
+  #smoothnessRatio: number;
+  #observedBytes = 0;
+  #observedStallMs = 0;
+  #reported: PlayerTotals | undefined;
 
   constructor(options: ViewerSessionOptions) {
     const { peer, video, audio, sender, metrics, wallMsAt, settings, clock } = options;
@@ -93,6 +101,8 @@ export class ViewerSession {
     this.remoteIce = options.remoteIce;
     this.mid = video?.mid ?? audio?.mid ?? '0';
     this.#openedAtMs = clock.nowMs();
+    this.#observedAtMs = this.#openedAtMs;
+    this.#smoothnessRatio = options.smoothnessRatio;
     this.#controller = options.createController({
       sessionId: this.id,
       smoothnessRatio: options.smoothnessRatio,
@@ -206,14 +216,69 @@ export class ViewerSession {
   /** What its player says of itself. */
   onPlayerReport(totals: PlayerTotals): void {
     const nowMs = this.#clock.nowMs();
+    this.#reported = totals;
     const report = this.#reports.take(totals, nowMs);
     if (report !== undefined && this.isConnected) {
       this.#link.onPlayerReport(report, nowMs);
     }
   }
 
+  get smoothnessRatio(): number {
+    return this.#smoothnessRatio;
+  }
+
+  /** What its player said last; undefined: nothing yet. Not checked by anybody. */
+  get reported(): PlayerTotals | undefined {
+    return this.#reported;
+  }
+
+  get pathKind(): string {
+    return this.#pathKind;
+  }
+
+  get renditionId(): string | undefined {
+    return this.#rendition?.source.id;
+  }
+
+  /** What was decided last; undefined before it has joined. */
+  get decision(): Decision | undefined {
+    return this.#link.decision;
+  }
+
+  /** Its last minutes, second by second. */
+  timeline(): TimelinePoint[] {
+    return this.#timeline.points();
+  }
+
+  /** To be called a few times a second: once a second it is noted how the viewer fares. */
+  observe(): void {
+    const nowMs = this.#clock.nowMs();
+    const passedMs = nowMs - this.#observedAtMs;
+    const { decision } = this;
+    if (passedMs < TIMELINE_STEP_MS || !this.isConnected || decision === undefined) {
+      return;
+    }
+    const { bytes } = this.#link.totals;
+    const stallMs = this.#reported?.stallMs ?? 0;
+    this.#timeline.add({
+      atMs: nowMs - this.#openedAtMs,
+      estimateBps: decision.estimateBps,
+      sentBps: (8_000 * (bytes - this.#observedBytes)) / passedMs,
+      playoutDelayMs: decision.playoutDelayMs ?? Number.NaN,
+      queueDelayMs: decision.queueDelayMs,
+      rttMs: decision.rttMs,
+      latencyMs: this.#reported?.latencyMs ?? Number.NaN,
+      frozenMs: stallMs - this.#observedStallMs,
+      renditionId: this.renditionId ?? '',
+    });
+    this.#observedAtMs = nowMs;
+    this.#observedBytes = bytes;
+    this.#observedStallMs = stallMs;
+  }
+
   /** λ from now on: 0 reacts, 1 is smooth. */
   setSmoothness(smoothnessRatio: number): void {
+    this.#smoothnessRatio = smoothnessRatio;
     this.#link.setSmoothness(smoothnessRatio);
   }
 

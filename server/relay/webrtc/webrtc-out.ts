@@ -39,6 +39,8 @@ export type ViewerWishes = {
   readonly mayCapture?: boolean;
 };
 
+export type SessionListener = { onOpened(session: ViewerSession): void; onClosed(session: ViewerSession): void };
+
 export type OpenedSession = { readonly session: ViewerSession; readonly answerSdp: string };
 
 export class WebRtcOut {
@@ -49,6 +51,7 @@ export class WebRtcOut {
   readonly #metrics: OutMetrics;
   readonly #sender: MediaSender;
   readonly #sessions = new Map<string, ViewerSession>();
+  readonly #listeners: SessionListener[] = [];
   readonly #sessionsBySecret = new Map<string, ViewerSession>();
   readonly #outputs = new Map<Broadcast, BroadcastOutput>();
   readonly #congestion: CongestionOptions;
@@ -99,6 +102,11 @@ export class WebRtcOut {
 
   get port(): WebRtcPort {
     return this.#port;
+  }
+
+  /** Told of each session from now on. */
+  listen(listener: SessionListener): void {
+    this.#listeners.push(listener);
   }
 
   /** By the id in the session's URL. */
@@ -204,6 +212,7 @@ export class WebRtcOut {
     });
     this.#sessions.set(session.id, session);
     this.#sessionsBySecret.set(session.secret, session);
+    this.#listeners.forEach((listener) => listener.onOpened(session));
     log.info('webrtc.session.opened', { remoteAddress: wishes.remoteAddress });
     this.#outputOf(broadcast).add(session, wishes);
     return session;
@@ -253,6 +262,7 @@ export class WebRtcOut {
 
   #forget(session: ViewerSession, broadcast: Broadcast): void {
     this.#sessions.delete(session.id);
+    this.#listeners.forEach((listener) => listener.onClosed(session));
     this.#sessionsBySecret.delete(session.secret);
     this.#outputs.get(broadcast)?.remove(session);
   }
@@ -260,6 +270,7 @@ export class WebRtcOut {
   #keepHouse(): void {
     for (const session of this.#sessions.values()) {
       session.reportIfDue();
+      session.observe();
     }
     this.#metrics.flush();
   }

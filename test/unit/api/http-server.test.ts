@@ -33,6 +33,38 @@ test('metrics, keys and ending a broadcast need the admin key', async () => {
   });
 });
 
+test('viewers and their last minutes are for who holds the admin key', async () => {
+  await withApiServer(async ({ url, viewers }) => {
+    viewers.push({
+      ...{
+        number: 7,
+        broadcast: 'demo',
+        startedAtWallMs: 1,
+        durationMs: 5,
+        endedAtWallMs: null,
+        endReason: null,
+        path: 'udp',
+      },
+      ...{ renditionId: 'h480', estimateBps: 2e6, playoutDelayMs: 80, rttMs: 40, latencyMs: null },
+      ...{ stallCount: null, stallMs: null, smoothnessRatio: 0.5 },
+      timeline: {
+        ...{ atMs: [1_000], estimateBps: [2e6], sentBps: [1e6], playoutDelayMs: [80], queueDelayMs: [null] },
+        ...{ rttMs: [40], latencyMs: [null], frozenMs: [0], renditionId: ['h480'] },
+      },
+    });
+    assert.equal((await fetch(`${url}/api/sessions`)).status, 401);
+    assert.equal((await fetch(`${url}/api/sessions/7`)).status, 401);
+    const list = (await (await fetch(`${url}/api/sessions`, ADMIN)).json()) as { sessions: object[] };
+    assert.equal(list.sessions.length, 1);
+    assert.ok(!('timeline' in list.sessions[0]!));
+    assert.deepEqual(await (await fetch(`${url}/api/sessions/7`, ADMIN)).json(), viewers[0]);
+    const absent = await fetch(`${url}/api/sessions/8`, ADMIN);
+    assert.equal(absent.status, 404);
+    assert.match(await absent.text(), /SESSION_ABSENT/);
+    assert.equal((await fetch(`${url}/api/sessions/x`, ADMIN)).status, 400);
+  });
+});
+
 test('wrong names are refused with what was expected', async () => {
   await withApiServer(async ({ url }) => {
     const wrong = await fetch(`${url}/api/broadcasts/${encodeURIComponent('../x')}`);
@@ -57,6 +89,8 @@ test('the OpenAPI document names every route of the API', async () => {
       '/api/keys/{name}',
       '/api/replays',
       '/api/replays/{id}',
+      '/api/sessions',
+      '/api/sessions/{number}',
       '/api/tokens',
       '/api/tokens/keys',
       '/api/tokens/keys/{id}',
