@@ -1,5 +1,8 @@
 /** Builds the pages and the web component: `vite build --config player/vite.config.ts` writes `player/dist/`. */
+import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { defineConfig, type Plugin } from 'vite';
 import { framePage } from './pages/frame.ts';
 
@@ -13,8 +16,27 @@ const pageFrame: Plugin = {
   },
 };
 
+/** Not worth a file of its own below. */
+const COMPRESSED_MIN_BYTES = 1_024;
+const COMPRESSED = /\.(?:js|css|html)$/;
+
+/** Beside each file, what the server hands to browsers that take it so. */
+const compressOutput: Plugin = {
+  name: 'compress-output',
+  closeBundle: async () => {
+    const folder = here('dist');
+    for (const name of (await readdir(folder, { recursive: true })).filter((each) => COMPRESSED.test(each))) {
+      const bytes = await readFile(join(folder, name));
+      if (bytes.byteLength >= COMPRESSED_MIN_BYTES) {
+        await writeFile(join(folder, `${name}.br`), brotliCompressSync(bytes));
+        await writeFile(join(folder, `${name}.gz`), gzipSync(bytes, { level: 9 }));
+      }
+    }
+  },
+};
+
 export default defineConfig({
-  plugins: [pageFrame],
+  plugins: [pageFrame, compressOutput],
   root: here('.'),
   base: '/',
   logLevel: 'warn',

@@ -18,6 +18,25 @@ const TAIL_RATIO: readonly [number, number] = [0.01, 0.5];
 /** What is later than this was an outage, which no latency covers. */
 const NEED_MAX_MS = 6_000;
 
+/** A network that carries so many times what is watched needs no more than the playlist asks for; one that carries less, so much more. */
+const AMPLE_RATIO = 4;
+const ENOUGH_RATIO = 2;
+const ENOUGH_MORE_MS = 1_000;
+const SCARCE_MORE_MS = 2_000;
+/** Fewer bits say nothing of a network. */
+const TELLING_BITS = 200_000;
+
+export type FirstLoads = { readonly bits: number; readonly loadMs: number; readonly mediaMs: number };
+
+/** Latency to begin with, before anything is known of parts: by how much faster than it plays the media came that was loaded first. */
+export const startLatencyMs = (holdBackMs: number, { bits, loadMs, mediaMs }: FirstLoads): number => {
+  const ratio = bits < TELLING_BITS ? Infinity : mediaMs / Math.max(1, loadMs);
+  if (ratio >= AMPLE_RATIO) {
+    return holdBackMs;
+  }
+  return holdBackMs + (ratio >= ENOUGH_RATIO ? ENOUGH_MORE_MS : SCARCE_MORE_MS);
+};
+
 export type PartArrival = {
   /** All of them by one clock: when its first picture was captured, … */
   readonly capturedAtMs: number;

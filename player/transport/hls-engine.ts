@@ -17,6 +17,9 @@ export type AppendedPiece = {
   readonly capturedAtWallMs: number;
   readonly durationMs: number;
   readonly askedAtMs: number;
+  readonly bytes: number;
+  /** From its first byte to its last. */
+  readonly loadMs: number;
 };
 
 export type HlsEngineOptions = {
@@ -84,6 +87,8 @@ export class HlsEngine {
           capturedAtWallMs: dateMs + 1_000 * (part?.fragOffset ?? 0),
           durationMs: 1_000 * (part?.duration ?? frag.duration),
           askedAtMs: stats.loading.start,
+          bytes: stats.loaded,
+          loadMs: stats.loading.end - stats.loading.first,
         });
       }
     });

@@ -7,7 +7,7 @@ import type { HlsConfig, LevelDetails } from 'hls.js';
 import type { PlaybackHints } from '../../server/api/contract/socket.ts';
 import type { PlayerClock } from '../clock.ts';
 import { LatencyController } from '../playout/latency-controller.ts';
-import { PartNeeds } from '../playout/part-needs.ts';
+import { PartNeeds, startLatencyMs } from '../playout/part-needs.ts';
 import { StallTally } from '../playout/stall-tally.ts';
 import { Backoff, jitterRatio } from './backoff.ts';
 import { FrameRate } from './frame-rate.ts';
@@ -67,6 +67,8 @@ export class LlHlsPlayback {
   readonly #needs: PartNeeds;
   #hintedTargetMs: number | null = null;
   #hints: PlaybackHints | undefined;
+  #holdBackMs = 0;
+  readonly #firstLoads = { bits: 0, loadMs: 0, mediaMs: 0 };
   /** Null: whichever the network carries. */
   #wantedId: string | null = null;
   #isBuilt = false;
@@ -213,11 +215,12 @@ export class LlHlsPlayback {
     }
     const partDurationMs = (details.partTarget || details.targetduration) * 1000;
     const holdBackMs = (details.partHoldBack || details.holdBack || details.targetduration * 3) * 1000;
+    this.#holdBackMs = holdBackMs;
     const targetLatencyMs = Math.max(holdBackMs, this.#hintedTargetMs ?? 0);
     this.#controller.configure({ partDurationMs, targetLatencyMs });
   }
 
-  #onAppended({ capturedAtWallMs, durationMs, askedAtMs }: AppendedPiece): void {
+  #onAppended({ capturedAtWallMs, durationMs, askedAtMs, bytes, loadMs }: AppendedPiece): void {
     const nowMs = this.#options.clock.nowMs();
     const { latencyClocks } = this.#options;
     const appendedAtMs = latencyClocks.serverWallMsAt(nowMs);
@@ -225,10 +228,14 @@ export class LlHlsPlayback {
     if (appendedAtMs === null || askedAtWallMs === null) {
       return;
     }
-    this.#needs.note({ capturedAtMs: capturedAtWallMs, durationMs, askedAtMs: askedAtWallMs, appendedAtMs });
-    if (this.#needs.wantedMs !== undefined) {
-      this.#controller.wantAtLeast(this.#needs.wantedMs);
+    // What is sent while it is being made comes at the encoder's pace.
+    if (askedAtWallMs > capturedAtWallMs + durationMs) {
+      this.#firstLoads.bits += 8 * bytes;
+      this.#firstLoads.loadMs += loadMs;
+      this.#firstLoads.mediaMs += durationMs;
     }
+    this.#needs.note({ capturedAtMs: capturedAtWallMs, durationMs, askedAtMs: askedAtWallMs, appendedAtMs });
+    this.#controller.wantAtLeast(this.#needs.wantedMs ?? startLatencyMs(this.#holdBackMs, this.#firstLoads));
   }
 
   #onFailure({ kind }: HlsFailure): void {

@@ -25,6 +25,7 @@ export const registerPages = async (server: FastifyInstance, { playerFolder }: P
     root: playerFolder,
     index: ['index.html'],
     cacheControl: false,
+    preCompressed: true,
     setHeaders: (reply, path) => {
       // Assets carry a hash in their name; everything else is asked for again each time.
       void reply.header(

@@ -1,8 +1,11 @@
 // The HTTP door over real sockets: refusals, guards, endpoints, WebSockets.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import test from 'node:test';
+import { brotliCompressSync } from 'node:zlib';
 import { WebSocket } from 'ws';
 import type { ServerMessage } from '../../../server/api/contract/socket.ts';
 import { ADMIN, SUMMARY, TEST_HTTP_OPTIONS, withApiServer } from '../../support/api-server.ts';
@@ -63,6 +66,27 @@ test('viewers and their last minutes are for who holds the admin key', async () 
     assert.match(await absent.text(), /SESSION_ABSENT/);
     assert.equal((await fetch(`${url}/api/sessions/x`, ADMIN)).status, 400);
   });
+});
+
+test('pages and scripts are sent compressed to who takes them so', async () => {
+  const script = `export const words = '${'the same again '.repeat(200)}';`;
+  await withApiServer(
+    async ({ url }) => {
+      for (const acceptEncoding of ['gzip, br', 'identity']) {
+        const answer = await fetch(`${url}/sluice-player.js`, { headers: { 'accept-encoding': acceptEncoding } });
+        const isCompressed = acceptEncoding !== 'identity';
+        assert.equal(answer.headers.get('content-encoding'), isCompressed ? 'br' : null);
+        assert.equal(answer.headers.get('vary'), 'accept-encoding');
+        assert.equal(Number(answer.headers.get('content-length')) < 200, isCompressed);
+        assert.equal(await answer.text(), script);
+      }
+    },
+    (folder) => {
+      writeFileSync(join(folder, 'sluice-player.js'), script);
+      writeFileSync(join(folder, 'sluice-player.js.br'), brotliCompressSync(script));
+      return {};
+    },
+  );
 });
 
 test('wrong names are refused with what was expected', async () => {

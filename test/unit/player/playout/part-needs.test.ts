@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LatencyController } from '../../../../player/playout/latency-controller.ts';
-import { PartNeeds } from '../../../../player/playout/part-needs.ts';
+import { PartNeeds, startLatencyMs } from '../../../../player/playout/part-needs.ts';
 import { RandomStream } from '../../../latency/link/random-streams.ts';
 
 const PART_MS = 333;
@@ -104,4 +104,18 @@ test('the target rises to what is wanted at once, falls by 30 ms a second, and n
   assert.equal(targetAt(60_000), 1_400);
   controller.noteStall(500, 60_000);
   assert.equal(targetAt(60_000), 1_800, 'the playlist’s 1.1 s and 0.7 s for the stall are more than what is wanted');
+});
+
+test('a network that hardly carries the picture begins later, and comes nearer when parts say that it may', () => {
+  const at = (loadMs: number, bits = 3e6): number => startLatencyMs(1_100, { bits, loadMs, mediaMs: 2_000 });
+  assert.deepEqual([at(100), at(500), at(800), at(1_500), at(4_000)], [1_100, 1_100, 2_100, 3_100, 3_100]);
+  assert.equal(at(4_000, 100_000), 1_100, 'too little was loaded to tell');
+  const options = { targetLatencyMs: 1_100, partDurationMs: PART_MS, fastRatio: 0.08, slowRatio: 0.05 };
+  const controller = new LatencyController(options);
+  controller.wantAtLeast(at(1_500));
+  const observation = { latencyMs: 2_500, forwardBufferMs: 2_000 };
+  const first = controller.update({ ...observation, nowMs: 0 });
+  assert.deepEqual([first.targetLatencyMs, first.seekAheadMs], [3_100, 0], 'no jump towards the edge');
+  controller.wantAtLeast(600);
+  assert.equal(Math.round(controller.update({ ...observation, nowMs: 30_000 }).targetLatencyMs), 2_200);
 });
