@@ -5,6 +5,7 @@
  *     npm run sim -- --scenario step-down-up --seed 7 [--policy ours|b0|b1|b2|lowest|wide] [--smoothness 0.5] [--html FILE]
  *     npm run sim -- --trace ID --traces DIR [the same, --ladder busy|quiet|tiny]
  *     npm run sim -- --table [--traces DIR] [--split search,validation] [--seconds 300] [--seeds 1] [--ladder busy,quiet,tiny] [--ablate]
+ *     npm run sim -- --fairness [--seeds 5] [--policy b2]
  *     npm run sim -- --cost
  *     npm run sim -- --validate DIR [--traces DIR]        # a lab's results with their streams (test/latency/examples/validate.yaml)
  */
@@ -17,6 +18,7 @@ import { tellAgreement } from './agreement.ts';
 import { measureCost } from './cost.ts';
 import type { SplitName } from './corpus.ts';
 import { linkOf, loadCorpus } from './corpus.ts';
+import { tellFairness } from './fairness.ts';
 import { LADDERS } from './ladder-source.ts';
 import { ABLATIONS, ours, policyOf } from './policies.ts';
 import { SCENARIOS } from './scenarios.ts';
@@ -37,6 +39,7 @@ const { values } = parseArgs({
     table: { type: 'boolean', default: false },
     cost: { type: 'boolean', default: false },
     validate: { type: 'string' },
+    fairness: { type: 'boolean', default: false },
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string', default: '1' },
     seconds: { type: 'string', default: '300' },
@@ -103,6 +106,8 @@ if (values.list) {
   console.log(tellAgreement(cells, { ours: 'adaptive', other: 'gcc' }).join('\n'));
   console.log(tellTwin(twins).join('\n'));
   console.log(leftOut.map((line) => `left out: ${line}`).join('\n'));
+} else if (values.fairness) {
+  console.log(tellFairness(policy, seed, numberOf('seeds', 1, 20)).join('\n'));
 } else if (values.scenario !== undefined) {
   const scenario =
     SCENARIOS.find(({ name }) => name === values.scenario) ?? fail(`unknown scenario ${values.scenario}`);
@@ -134,4 +139,5 @@ if (values.list) {
   }
 } else {
   fail('one of --list, --scenario NAME, --trace ID, --table, --cost, --validate DIR');
+  fail('one of --list, --scenario NAME, --trace ID, --table, --fairness, --cost');
 }

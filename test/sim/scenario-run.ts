@@ -5,7 +5,8 @@ import type { LadderOptions } from './ladder-source.ts';
 import { LADDERS, LADDER_DEFAULT } from './ladder-source.ts';
 import type { Policy } from './policies.ts';
 import type { Scenario, Window } from './scenarios.ts';
-import { runViewer, type RunResult } from './viewer-run.ts';
+import type { RunResult } from './sim-viewer.ts';
+import { runViewer } from './viewer-run.ts';
 
 export const SAMPLE_EVERY_MS = 100;
 const RUNG_COUNT = 4;
