@@ -6,6 +6,7 @@ import { Aimd } from './gcc/aimd.ts';
 import type { LinkObserver } from './link-observer.ts';
 import type { Mechanisms, Parameters } from './parameters.ts';
 import type { ProbeResult } from './probe-meter.ts';
+import { StandingQueue } from './standing-queue.ts';
 import type { TrainSample } from './train-sampler.ts';
 
 const MIN_BPS = 100_000;
@@ -28,6 +29,10 @@ const OVERUSE_QUEUE_MIN_MS = 8;
 const DRAIN_AFTER_MS = 1_000;
 const DRAIN_RATIO = 0.9;
 const DRAINED_MS = 10;
+/** Others' queue swings: CUBIC gives up three tenths of it at a loss. So much of it may stand above what it was at its least. */
+const FORGIVEN_SWING_RATIO = 0.5;
+/** While less than this part of what the lowest rendition needs comes through, a queue that stands is the link's doing. */
+const FLOWING_RATIO = 0.7;
 const LOW_SAMPLE_COUNT = 10;
 const LOW_QUANTILE = 0.2;
 const LOW_MAX_AGE_MS = 5_000;
@@ -46,6 +51,7 @@ export class Estimator {
   #isSaturated = false;
   #floorBps = MIN_BPS;
   #feedbackAtMs = Number.NaN;
+  readonly #standing = new StandingQueue();
   readonly #recentBps: number[] = [];
   readonly #recentAtMs: number[] = [];
   #recentCount = 0;
@@ -169,8 +175,8 @@ export class Estimator {
       return detector.state === 'over';
     }
     return (
-      queuePeakMs > this.#parameters.queueEmergencyMs ||
-      (detector.state === 'over' && queuePeakMs > OVERUSE_QUEUE_MIN_MS)
+      queuePeakMs > this.#parameters.queueEmergencyMs + this.#swingMs ||
+      (detector.state === 'over' && queuePeakMs > OVERUSE_QUEUE_MIN_MS + this.#swingMs)
     );
   }
 
@@ -181,7 +187,20 @@ export class Estimator {
     const littleBps = this.#isLittle(ackedBps) ? LITTLE_KEPT_RATIO * this.#aimd.estimateBps : 0;
     const acked = Number.isNaN(ackedBps) ? 0 : ackedBps;
     const measuredBps = Math.max(acked, knownBps / backoffRatio, littleBps / backoffRatio);
+    const keptBps = Math.min(this.#aimd.estimateBps, this.#keptBps(ackedBps));
     this.#aimd.update('over', measuredBps || Number.NaN, this.observer.rttMs, nowMs);
+    if (this.#aimd.estimateBps < keptBps) {
+      this.#aimd.setEstimate(keptBps, nowMs);
+    }
+  }
+
+  /** Less than the lowest rendition cannot be sent: what of it arrives is given up for no queue, ours or others'. NaN while nothing is known. */
+  #keptBps(ackedBps: number): number {
+    return this.#mechanisms.hasQueueHeight ? Math.min(ackedBps, this.#floorBps) : 0;
+  }
+
+  get #swingMs(): number {
+    return FORGIVEN_SWING_RATIO * this.observer.forgivenMs;
   }
 
   /** With little to send, what arrives is what was sent: while the queue is low it does not undo what was proved before. */
@@ -191,8 +210,14 @@ export class Estimator {
   }
 
   #watchQueue(ackedBps: number, nowMs: number): void {
+    const limitMs = this.#parameters.queueDrainMs + this.#swingMs;
+    if (this.#mechanisms.hasQueueHeight) {
+      const isFlowing = ackedBps >= FLOWING_RATIO * this.#floorBps;
+      const { queuePeakMs } = this.observer;
+      this.observer.forgive(this.#standing.observe(queuePeakMs, isFlowing && queuePeakMs > limitMs, nowMs));
+    }
     const { queuePeakMs } = this.observer;
-    if (queuePeakMs <= this.#parameters.queueDrainMs) {
+    if (queuePeakMs <= limitMs) {
       this.#highSinceMs = Number.NaN;
     } else if (Number.isNaN(this.#highSinceMs)) {
       this.#highSinceMs = nowMs;
@@ -203,8 +228,9 @@ export class Estimator {
     if (queuePeakMs < DRAINED_MS) {
       this.#isDraining = false;
     }
-    if (this.#isDraining && DRAIN_RATIO * ackedBps < this.#aimd.estimateBps) {
-      this.#aimd.setEstimate(DRAIN_RATIO * ackedBps, nowMs);
+    const drainBps = Math.max(DRAIN_RATIO * ackedBps, this.#keptBps(ackedBps));
+    if (this.#isDraining && drainBps < this.#aimd.estimateBps) {
+      this.#aimd.setEstimate(drainBps, nowMs);
     }
   }
 

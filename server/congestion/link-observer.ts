@@ -43,6 +43,7 @@ export class LinkObserver {
   #baseMs = Infinity;
   #baseBeforeMs = Infinity;
   #baseSinceMs = Number.NaN;
+  #forgivenMs = 0;
   #queueMs = 0;
   #queuePeakMs = 0;
   #lostCount = 0;
@@ -70,6 +71,21 @@ export class LinkObserver {
   /** The least wait of the last feedback's packets: what stands in the queue whatever its bursts. */
   get queuePeakMs(): number {
     return this.#queuePeakMs;
+  }
+
+  /** Others' queue that counts as part of the way for now. */
+  get forgivenMs(): number {
+    return this.#forgivenMs;
+  }
+
+  /** So much of the queue is others' and is there to stay: from now on it belongs to the way. */
+  forgive(queueMs: number): void {
+    const baseMs = Math.min(this.#baseMs, this.#baseBeforeMs) + queueMs;
+    this.#baseMs = baseMs;
+    this.#baseBeforeMs = baseMs;
+    this.#forgivenMs += queueMs;
+    this.#queuePeakMs -= queueMs;
+    this.#queueMs = Math.max(0, this.#queueMs - queueMs);
   }
 
   /** When feedback came last; NaN: never. */
@@ -203,8 +219,12 @@ export class LinkObserver {
       this.#baseMs = Infinity;
       this.#baseSinceMs = nowMs;
     }
+    const baseMs = Math.min(this.#baseMs, this.#baseBeforeMs);
+    if (delayMs < baseMs) {
+      this.#forgivenMs = Math.max(0, this.#forgivenMs - (baseMs - delayMs));
+    }
     this.#baseMs = Math.min(this.#baseMs, delayMs);
-    const queueMs = delayMs - Math.min(this.#baseMs, this.#baseBeforeMs);
+    const queueMs = delayMs - Math.min(baseMs, delayMs);
     this.#queueMs += QUEUE_SMOOTHING * (queueMs - this.#queueMs);
     return queueMs;
   }

@@ -12,6 +12,7 @@ import { RepairPolicy } from '../../../server/congestion/repair-policy.ts';
 import type { RepairQuestion } from '../../../server/congestion/repair-policy.ts';
 import { ReportEstimator } from '../../../server/congestion/report-estimator.ts';
 import { ReportGuard } from '../../../server/congestion/report-guard.ts';
+import { StandingQueue } from '../../../server/congestion/standing-queue.ts';
 import { TrainSampler } from '../../../server/congestion/train-sampler.ts';
 
 const PARAMETERS = parametersWith();
@@ -273,4 +274,27 @@ test('no parameter leaves its safe range, whatever is asked for and whatever λ'
       }
     }
   }
+});
+
+test("a queue that stays for seconds is others', one that comes and goes is not", () => {
+  const watch = (queueMsAt: (atMs: number) => number): number[] => {
+    const standing = new StandingQueue();
+    const others: number[] = [];
+    for (let atMs = 0; atMs < 9_000; atMs += 100) {
+      const queueMs = queueMsAt(atMs);
+      const othersMs = standing.observe(queueMs, queueMs > 40, atMs);
+      if (othersMs > 0) {
+        others.push(othersMs);
+      }
+    }
+    return others;
+  };
+  assert.deepEqual(
+    watch((atMs) => (atMs % 3_000 < 200 ? 10 : 200)),
+    [],
+  );
+  assert.deepEqual(
+    watch((atMs) => 200 + (atMs % 700) / 10),
+    [200, 200],
+  );
 });
