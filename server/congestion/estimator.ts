@@ -2,7 +2,7 @@
  * What the link carries. GCC's slope and losses, and three things it does not have: trains of packets that measure capacity directly (keyframes, and
  * probes where those are small), the height of the queue (its slope forgets a queue that stands), and doubt about over-use while there was little to send.
  */
-import { Aimd } from './gcc/aimd.ts';
+import { Aimd, type AimdOptions } from './gcc/aimd.ts';
 import type { LinkObserver } from './link-observer.ts';
 import type { Mechanisms, Parameters } from './parameters.ts';
 import type { ProbeResult } from './probe-meter.ts';
@@ -10,8 +10,7 @@ import { StandingQueue } from './standing-queue.ts';
 import type { TrainSample } from './train-sampler.ts';
 
 const MIN_BPS = 100_000;
-const MAX_BPS = 100_000_000;
-const INCREASE_PER_S = 1.08;
+const AIMD: AimdOptions = { minBps: MIN_BPS, maxBps: 100_000_000, increasePerS: 1.08 };
 const SILENCE_MIN_MS = 500;
 const SILENCE_FACTOR = 0.8;
 const SILENCE_STEP_MIN_MS = 200;
@@ -61,13 +60,7 @@ export class Estimator {
     this.#parameters = options.parameters;
     this.#mechanisms = options.mechanisms;
     this.#estimateBps = options.startBps;
-    this.#aimd = new Aimd({
-      startBps: options.startBps,
-      minBps: MIN_BPS,
-      maxBps: MAX_BPS,
-      backoffRatio: options.parameters.backoffRatio,
-      increasePerS: INCREASE_PER_S,
-    });
+    this.#aimd = new Aimd(AIMD, { startBps: options.startBps, backoffRatio: options.parameters.backoffRatio });
   }
 
   get estimateBps(): number {

@@ -19,10 +19,11 @@ const RTT_SMOOTHING = 0.125;
 const RTT_UNKNOWN_MS = 100;
 const RTT_MAX_MS = 5_000;
 const QUEUE_SMOOTHING = 0.3;
+const HISTORY_START_COUNT = 128;
 const HISTORY_MAX_COUNT = 512;
 
 export class LinkObserver {
-  readonly history = new SentHistory(HISTORY_MAX_COUNT);
+  readonly history = new SentHistory(HISTORY_MAX_COUNT, HISTORY_START_COUNT);
   readonly detector: OveruseDetector;
   readonly acked = new AckedRate();
   readonly loss: LossBased;
@@ -126,7 +127,7 @@ export class LinkObserver {
     }
     this.#firstSentAtMs = Number.isNaN(this.#firstSentAtMs) ? nowMs : this.#firstSentAtMs;
     this.#lastSentAtMs = nowMs;
-    this.history.add(packet.transportSeqExt, packet, nowMs);
+    this.history.add(packet.transportSeqExt, packet, nowMs, this.#answeredSeqExt);
     this.probe.onSent(packet.transportSeqExt, packet.bytes, packet.kind === 'probe', nowMs);
   }
 

@@ -6,8 +6,12 @@ import { assert } from '../base/assert.ts';
 import type { PacketKind } from './controller.ts';
 
 const KINDS: readonly PacketKind[] = ['audio', 'video', 'rtx', 'probe'];
+/** Three words a packet: when it was sent, which video packet it is, and its size with kind and arrival in the low byte. */
+const WORD_COUNT = 3;
 const ARRIVED_FLAG = 0x80;
 const KIND_MASK = 0x03;
+/** So many packets a later one may overtake. */
+const OVERTAKEN_MAX_COUNT = 32;
 /** Sizes are kept in units of 8 bytes, times in quarters of a millisecond (the unit of feedback), which wrap after 16 s. */
 const SIZE_UNIT_BYTES = 8;
 const TIME_UNITS_PER_MS = 4;
@@ -15,26 +19,27 @@ const TIME_WRAP_UNITS = 2 ** 16;
 const NO_VIDEO = 0xffff;
 
 export class SentHistory {
-  readonly #mask: number;
-  readonly #sentAt: Uint16Array;
-  readonly #size8: Uint8Array;
-  readonly #flags: Uint8Array;
-  readonly #videoSeq16: Uint16Array;
+  readonly #packetMaxCount: number;
+  #mask: number;
+  // One array for all: each costs more than a hundred bytes beside what it holds.
+  #words: Uint16Array;
   #firstSeqExt: number | undefined;
   #nextSeqExt = 0;
+  /** What was forgotten before it grew stays forgotten. */
+  #keptFromSeqExt = 0;
   #lastVideoSeqExt = 0;
   #lastUnits = 0;
 
-  /** `packetMaxCount`, a power of two: 512 hold a second at 4.5 Mbit/s. */
-  constructor(packetMaxCount: number) {
+  /**
+   * Powers of two, both. It begins with the lesser and doubles while packets are under way that it would forget: 128 hold what an untroubled viewer
+   * has under way and a second of sound and the lowest renditions, 512 a second at 4.5 Mbit/s.
+   */
+  constructor(packetMaxCount: number, packetStartCount = packetMaxCount) {
     assert((packetMaxCount & (packetMaxCount - 1)) === 0, 'a power of two');
-    this.#mask = packetMaxCount - 1;
-    // One buffer for all columns: a buffer of its own costs each more than it holds.
-    const buffer = new ArrayBuffer(6 * packetMaxCount);
-    this.#sentAt = new Uint16Array(buffer, 0, packetMaxCount);
-    this.#videoSeq16 = new Uint16Array(buffer, 2 * packetMaxCount, packetMaxCount);
-    this.#size8 = new Uint8Array(buffer, 4 * packetMaxCount, packetMaxCount);
-    this.#flags = new Uint8Array(buffer, 5 * packetMaxCount, packetMaxCount);
+    assert((packetStartCount & (packetStartCount - 1)) === 0, 'a power of two');
+    this.#packetMaxCount = packetMaxCount;
+    this.#mask = packetStartCount - 1;
+    this.#words = new Uint16Array(WORD_COUNT * packetStartCount);
   }
 
   /** One more than the last number sent. */
@@ -42,16 +47,27 @@ export class SentHistory {
     return this.#nextSeqExt;
   }
 
-  add(seqExt: number, packet: { bytes: number; kind: PacketKind; videoSeqExt: number }, nowMs: number): void {
+  /** `answeredSeqExt`: up to there all is known that will be, but for packets that others overtook. */
+  add(
+    seqExt: number,
+    packet: { bytes: number; kind: PacketKind; videoSeqExt: number },
+    nowMs: number,
+    answeredSeqExt = -1,
+  ): void {
     if (this.#firstSeqExt === undefined) {
       this.#firstSeqExt = seqExt;
     }
-    const at = seqExt & this.#mask;
+    const forgottenSeqExt = seqExt - this.#mask - 1;
+    const isNeeded = forgottenSeqExt >= this.#firstSeqExt && forgottenSeqExt > answeredSeqExt - OVERTAKEN_MAX_COUNT;
+    if (isNeeded && this.#mask + 1 < this.#packetMaxCount) {
+      this.#grow();
+    }
+    const at = this.#placeOf(seqExt);
     this.#lastUnits = Math.round(nowMs * TIME_UNITS_PER_MS);
-    this.#sentAt[at] = this.#lastUnits % TIME_WRAP_UNITS;
-    this.#size8[at] = Math.min(0xff, Math.round(packet.bytes / SIZE_UNIT_BYTES));
-    this.#flags[at] = KINDS.indexOf(packet.kind);
-    this.#videoSeq16[at] = packet.videoSeqExt < 0 ? NO_VIDEO : packet.videoSeqExt % NO_VIDEO;
+    const size8 = Math.min(0xff, Math.round(packet.bytes / SIZE_UNIT_BYTES));
+    this.#words[at] = this.#lastUnits % TIME_WRAP_UNITS;
+    this.#words[at + 1] = packet.videoSeqExt < 0 ? NO_VIDEO : packet.videoSeqExt % NO_VIDEO;
+    this.#words[at + 2] = (size8 << 8) | KINDS.indexOf(packet.kind);
     if (packet.videoSeqExt >= 0) {
       this.#lastVideoSeqExt = Math.max(this.#lastVideoSeqExt, packet.videoSeqExt);
     }
@@ -73,27 +89,27 @@ export class SentHistory {
     return (
       this.#firstSeqExt !== undefined &&
       seqExt < this.#nextSeqExt &&
-      seqExt >= Math.max(this.#firstSeqExt, this.#nextSeqExt - this.#mask - 1)
+      seqExt >= Math.max(this.#firstSeqExt, this.#keptFromSeqExt, this.#nextSeqExt - this.#mask - 1)
     );
   }
 
   sentAtMs(seqExt: number): number {
-    const units = this.#sentAt[seqExt & this.#mask] ?? 0;
+    const units = this.#words[this.#placeOf(seqExt)] ?? 0;
     const agoUnits = (this.#lastUnits - units) % TIME_WRAP_UNITS;
     return (this.#lastUnits - (agoUnits < 0 ? agoUnits + TIME_WRAP_UNITS : agoUnits)) / TIME_UNITS_PER_MS;
   }
 
   bytes(seqExt: number): number {
-    return (this.#size8[seqExt & this.#mask] ?? 0) * SIZE_UNIT_BYTES;
+    return ((this.#words[this.#placeOf(seqExt) + 2] ?? 0) >> 8) * SIZE_UNIT_BYTES;
   }
 
   kind(seqExt: number): PacketKind {
-    return KINDS[(this.#flags[seqExt & this.#mask] ?? 0) & KIND_MASK] ?? 'audio';
+    return KINDS[(this.#words[this.#placeOf(seqExt) + 2] ?? 0) & KIND_MASK] ?? 'audio';
   }
 
   /** −1: no video. */
   videoSeqExt(seqExt: number): number {
-    const seq = this.#videoSeq16[seqExt & this.#mask] ?? NO_VIDEO;
+    const seq = this.#words[this.#placeOf(seqExt) + 1] ?? NO_VIDEO;
     if (seq === NO_VIDEO) {
       return -1;
     }
@@ -103,9 +119,25 @@ export class SentHistory {
 
   /** True when this arrival was not known before. */
   markArrived(seqExt: number): boolean {
-    const at = seqExt & this.#mask;
-    const flags = this.#flags[at] ?? 0;
-    this.#flags[at] = flags | ARRIVED_FLAG;
-    return (flags & ARRIVED_FLAG) === 0;
+    const at = this.#placeOf(seqExt) + 2;
+    const word = this.#words[at] ?? 0;
+    this.#words[at] = word | ARRIVED_FLAG;
+    return (word & ARRIVED_FLAG) === 0;
+  }
+
+  #grow(): void {
+    const before = this.#words;
+    const beforeMask = this.#mask;
+    this.#mask = 2 * beforeMask + 1;
+    this.#keptFromSeqExt = this.#nextSeqExt - beforeMask - 1;
+    this.#words = new Uint16Array(2 * before.length);
+    for (let seqExt = this.#nextSeqExt - beforeMask - 1; seqExt < this.#nextSeqExt; seqExt += 1) {
+      const from = WORD_COUNT * (seqExt & beforeMask);
+      this.#words.set(before.subarray(from, from + WORD_COUNT), this.#placeOf(seqExt));
+    }
+  }
+
+  #placeOf(seqExt: number): number {
+    return WORD_COUNT * (seqExt & this.#mask);
   }
 }

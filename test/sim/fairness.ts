@@ -68,7 +68,7 @@ const stallsOf = (results: readonly SharedResult[]): string =>
 const pingsOf = (results: readonly SharedResult[]): string =>
   span(
     results.map(({ pingAddedMs }) => p95Of(pingAddedMs)),
-    (ms) => `${ms.toFixed(0)}`,
+    (ms) => ms.toFixed(0),
   );
 
 const tellTwo = (policy: Policy, seeds: readonly number[]): string[] =>

@@ -5,13 +5,13 @@ const WINDOW_MS = 750;
 const GROUP_MS = 12;
 const GROUP_MIN_COUNT = 3;
 const GROUP_MAX_COUNT = 64;
+/** Feedback and what is remembered of sending have this resolution. */
+const TIME_UNITS_PER_MS = 4;
+const WORD_COUNT = 3;
 
 export class AckedRate {
-  // Of each group: when its last packet arrived, when it was sent, and the bytes of all.
-  readonly #buffer = new ArrayBuffer(20 * GROUP_MAX_COUNT);
-  readonly #arrivedMs = new Float64Array(this.#buffer, 0, GROUP_MAX_COUNT);
-  readonly #sentMs = new Float64Array(this.#buffer, 8 * GROUP_MAX_COUNT, GROUP_MAX_COUNT);
-  readonly #bytes = new Uint32Array(this.#buffer, 16 * GROUP_MAX_COUNT, GROUP_MAX_COUNT);
+  // Of each group three words: when its last packet arrived and when it was sent, in units that wrap after twelve days, and the bytes of all.
+  readonly #words = new Int32Array(WORD_COUNT * GROUP_MAX_COUNT);
   #headIndex = 0;
   #tailIndex = 0;
   #groupSinceMs = 0;
@@ -25,15 +25,15 @@ export class AckedRate {
         this.#drop();
       }
       this.#groupSinceMs = arrivedAtMs;
-      this.#bytes[this.#tailIndex % GROUP_MAX_COUNT] = 0;
+      this.#words[placeOf(this.#tailIndex) + 2] = 0;
       this.#tailIndex += 1;
     }
-    const at = (this.#tailIndex - 1) % GROUP_MAX_COUNT;
-    this.#arrivedMs[at] = arrivedAtMs;
-    this.#sentMs[at] = sentAtMs;
-    this.#bytes[at] = (this.#bytes[at] ?? 0) + bytes;
+    const at = placeOf(this.#tailIndex - 1);
+    this.#words[at] = Math.round(arrivedAtMs * TIME_UNITS_PER_MS);
+    this.#words[at + 1] = Math.round(sentAtMs * TIME_UNITS_PER_MS);
+    this.#words[at + 2] = (this.#words[at + 2] ?? 0) + bytes;
     this.#sumBytes += bytes;
-    while (this.#tailIndex - this.#headIndex > GROUP_MIN_COUNT && arrivedAtMs - this.#firstMs > WINDOW_MS) {
+    while (this.#tailIndex - this.#headIndex > GROUP_MIN_COUNT && this.#lastedMs(0) > WINDOW_MS) {
       this.#drop();
     }
   }
@@ -43,19 +43,21 @@ export class AckedRate {
     if (this.#tailIndex - this.#headIndex < GROUP_MIN_COUNT) {
       return Number.NaN;
     }
-    const first = this.#headIndex % GROUP_MAX_COUNT;
-    const last = (this.#tailIndex - 1) % GROUP_MAX_COUNT;
-    const receivedMs = (this.#arrivedMs[last] ?? 0) - (this.#arrivedMs[first] ?? 0);
-    const sendingMs = (this.#sentMs[last] ?? 0) - (this.#sentMs[first] ?? 0);
-    return ((this.#sumBytes - (this.#bytes[first] ?? 0)) * 8_000) / Math.max(receivedMs, sendingMs, 1);
+    const firstBytes = this.#words[placeOf(this.#headIndex) + 2] ?? 0;
+    return ((this.#sumBytes - firstBytes) * 8_000) / Math.max(this.#lastedMs(0), this.#lastedMs(1), 1);
   }
 
-  get #firstMs(): number {
-    return this.#arrivedMs[this.#headIndex % GROUP_MAX_COUNT] ?? 0;
+  /** From the first group to the last, by arrival (0) or by sending (1). */
+  #lastedMs(word: 0 | 1): number {
+    const first = this.#words[placeOf(this.#headIndex) + word] ?? 0;
+    const last = this.#words[placeOf(this.#tailIndex - 1) + word] ?? 0;
+    return ((last - first) | 0) / TIME_UNITS_PER_MS;
   }
 
   #drop(): void {
-    this.#sumBytes -= this.#bytes[this.#headIndex % GROUP_MAX_COUNT] ?? 0;
+    this.#sumBytes -= this.#words[placeOf(this.#headIndex) + 2] ?? 0;
     this.#headIndex += 1;
   }
 }
+
+const placeOf = (index: number): number => WORD_COUNT * (index % GROUP_MAX_COUNT);

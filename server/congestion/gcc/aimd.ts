@@ -1,12 +1,10 @@
 /** libwebrtc's additive increase, multiplicative decrease on the state of the delay (draft-ietf-rmcat-gcc-02 5.5, aimd_rate_control). */
 import type { DelayState } from './overuse-detector.ts';
 
+/** One for all viewers of a kind. */
 export type AimdOptions = {
-  readonly startBps: number;
   readonly minBps: number;
   readonly maxBps: number;
-  /** What is kept of the acknowledged rate on over-use. */
-  readonly backoffRatio: number;
   /** Growth in a second far from where over-use was met last. */
   readonly increasePerS: number;
 };
@@ -22,6 +20,8 @@ const ADDITIVE_MIN_BPS_PER_S = 4_000;
 
 export class Aimd {
   readonly #options: AimdOptions;
+  /** What is kept of the acknowledged rate on over-use. */
+  readonly #backoffRatio: number;
   #estimateBps: number;
   #isDecreasing = false;
   #isIncreasing = true;
@@ -30,9 +30,10 @@ export class Aimd {
   #linkKbps = Number.NaN;
   #linkDeviation = 0.4;
 
-  constructor(options: AimdOptions) {
+  constructor(options: AimdOptions, { startBps, backoffRatio }: { startBps: number; backoffRatio: number }) {
     this.#options = options;
-    this.#estimateBps = options.startBps;
+    this.#backoffRatio = backoffRatio;
+    this.#estimateBps = startBps;
   }
 
   get estimateBps(): number {
@@ -92,9 +93,9 @@ export class Aimd {
 
   #decrease(ackedBps: number, nowMs: number): void {
     const measuredBps = Number.isNaN(ackedBps) ? this.#estimateBps : ackedBps;
-    let next = measuredBps * this.#options.backoffRatio - BACKOFF_BPS;
+    let next = measuredBps * this.#backoffRatio - BACKOFF_BPS;
     if (next > this.#estimateBps && !Number.isNaN(this.#linkKbps)) {
-      next = this.#options.backoffRatio * this.#linkKbps * 1000;
+      next = this.#backoffRatio * this.#linkKbps * 1000;
     }
     next = Math.min(next, this.#estimateBps);
     if (measuredBps / 1000 < this.#linkLowerKbps) {

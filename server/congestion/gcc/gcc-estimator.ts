@@ -1,12 +1,11 @@
 /** libwebrtc's send-side estimate: the lesser of what delay and what losses allow, raised by probes. */
 import type { LinkObserver } from '../link-observer.ts';
-import { Aimd } from './aimd.ts';
+import { Aimd, type AimdOptions } from './aimd.ts';
 import type { DelayState } from './overuse-detector.ts';
 
 const MIN_BPS = 50_000;
-const MAX_BPS = 100_000_000;
+const AIMD: AimdOptions = { minBps: MIN_BPS, maxBps: 100_000_000, increasePerS: 1.08 };
 const BACKOFF_RATIO = 0.85;
-const INCREASE_PER_S = 1.08;
 /** Without word for so long something is wrong; libwebrtc cuts at each report that fails to come. */
 const SILENCE_MIN_MS = 500;
 const SILENCE_FACTOR = 0.8;
@@ -18,13 +17,7 @@ export class GccEstimator {
 
   constructor(startBps: number) {
     this.#estimateBps = startBps;
-    this.#aimd = new Aimd({
-      startBps,
-      minBps: MIN_BPS,
-      maxBps: MAX_BPS,
-      backoffRatio: BACKOFF_RATIO,
-      increasePerS: INCREASE_PER_S,
-    });
+    this.#aimd = new Aimd(AIMD, { startBps, backoffRatio: BACKOFF_RATIO });
   }
 
   get estimateBps(): number {

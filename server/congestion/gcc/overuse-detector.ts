@@ -32,9 +32,9 @@ export class OveruseDetector {
   #groupLastArrivedMs = 0;
   #beforeSentMs = Number.NaN;
   #beforeArrivedMs = 0;
-  // The line.
-  readonly #xMs: number[] = [];
-  readonly #yMs: number[] = [];
+  // The line. Arrays that grow as they fill take twice the room in the end.
+  readonly #xMs = Array.from({ length: WINDOW_COUNT }, () => 0);
+  readonly #yMs = Array.from({ length: WINDOW_COUNT }, () => 0);
   #pointCount = 0;
   #deltaCount = 0;
   #sumMs = 0;

@@ -1,15 +1,24 @@
 /** Chrome's freeze: a gap between pictures far longer than the last thirty, itself included (libwebrtc's VideoQualityObserver). */
 
-const WINDOW_COUNT = 30;
+/** Gaps that are looked at. */
+export const FREEZE_WINDOW_COUNT = 30;
+const WINDOW_COUNT = FREEZE_WINDOW_COUNT;
 const SAMPLE_MIN_COUNT = 5;
 const FACTOR = 3;
 const EXTRA_MS = 150;
 
 export class FreezeRule {
-  readonly #gapsMs = new Float64Array(WINDOW_COUNT);
+  readonly #gapsMs: Float64Array;
+  readonly #from: number;
   #count = 0;
   #sumMs = 0;
   #lastAtMs = Number.NaN;
+
+  /** The window may be part of a larger array, from `from` on: an array of its own costs two hundred bytes. */
+  constructor(gapsMs = new Float64Array(WINDOW_COUNT), from = 0) {
+    this.#gapsMs = gapsMs;
+    this.#from = from;
+  }
 
   get lastAtMs(): number {
     return this.#lastAtMs;
@@ -23,7 +32,7 @@ export class FreezeRule {
     if (isFirst) {
       return 0;
     }
-    const at = this.#count % WINDOW_COUNT;
+    const at = this.#from + (this.#count % WINDOW_COUNT);
     this.#sumMs += gapMs - (this.#count >= WINDOW_COUNT ? (this.#gapsMs[at] ?? 0) : 0);
     this.#gapsMs[at] = gapMs;
     this.#count += 1;
@@ -36,7 +45,7 @@ export class FreezeRule {
       return 0;
     }
     const gapMs = nowMs - this.#lastAtMs;
-    const dropped = this.#count >= WINDOW_COUNT ? (this.#gapsMs[this.#count % WINDOW_COUNT] ?? 0) : 0;
+    const dropped = this.#count >= WINDOW_COUNT ? (this.#gapsMs[this.#from + (this.#count % WINDOW_COUNT)] ?? 0) : 0;
     return this.#isFreeze(gapMs, this.#sumMs - dropped + gapMs, this.#count + 1) ? gapMs : 0;
   }
 

@@ -5,29 +5,31 @@
 import type { SentPicture } from '../controller.ts';
 import type { ArrivalSink } from '../link-observer.ts';
 import { ClockFit } from './clock-fit.ts';
-import { FreezeRule } from './freeze-rule.ts';
+import { FREEZE_WINDOW_COUNT, FreezeRule } from './freeze-rule.ts';
 
 /** A second and a half at 30 pictures; a multiple of eight, for the columns' alignment. */
 const PICTURE_MAX_COUNT = 48;
 const SEQ_RING = 1_024;
+const LONGS_FROM = 8 * (PICTURE_MAX_COUNT + FREEZE_WINDOW_COUNT);
 const DECODE_P95_MS = 10;
 const RENDER_DELAY_MS = 10;
 const LATE_MAX_MS = 5;
+/** The resolution of feedback. */
+const TIME_UNITS_PER_MS = 4;
 
 export class ReceiverTwin implements ArrivalSink {
   readonly #fit = new ClockFit();
-  readonly #freezes = new FreezeRule();
-  // Pictures by order of sending, as columns of one buffer.
-  readonly #buffer = new ArrayBuffer(29 * PICTURE_MAX_COUNT + SEQ_RING / 8);
-  readonly #stampMs = new Float64Array(this.#buffer, 0, PICTURE_MAX_COUNT);
-  readonly #completeAtMs = new Float64Array(this.#buffer, 8 * PICTURE_MAX_COUNT, PICTURE_MAX_COUNT);
-  readonly #firstSeq = new Uint32Array(this.#buffer, 16 * PICTURE_MAX_COUNT, PICTURE_MAX_COUNT);
-  readonly #delayMs = new Float32Array(this.#buffer, 20 * PICTURE_MAX_COUNT, PICTURE_MAX_COUNT);
-  readonly #packetCount = new Uint16Array(this.#buffer, 24 * PICTURE_MAX_COUNT, PICTURE_MAX_COUNT);
-  readonly #receivedCount = new Uint16Array(this.#buffer, 26 * PICTURE_MAX_COUNT, PICTURE_MAX_COUNT);
-  /** Bit 0: keyframe; bit 1: completed by a retransmission. */
-  readonly #flags = new Uint8Array(this.#buffer, 28 * PICTURE_MAX_COUNT, PICTURE_MAX_COUNT);
-  readonly #received = new Uint8Array(this.#buffer, 29 * PICTURE_MAX_COUNT, SEQ_RING / 8);
+  // Pictures by order of sending, as columns of one buffer; columns of one width share a view, since each view costs a hundred bytes.
+  readonly #buffer = new ArrayBuffer(LONGS_FROM + 15 * PICTURE_MAX_COUNT + SEQ_RING / 8);
+  /** A picture's stamp in ms, and after them the freeze rule's window. */
+  readonly #doubles = new Float64Array(this.#buffer, 0, PICTURE_MAX_COUNT + FREEZE_WINDOW_COUNT);
+  readonly #freezes = new FreezeRule(this.#doubles, PICTURE_MAX_COUNT);
+  /** Two a picture: its first number, when it was complete in quarters of a millisecond. */
+  readonly #longs = new Int32Array(this.#buffer, LONGS_FROM, 2 * PICTURE_MAX_COUNT);
+  /** Three a picture: packets, those received, playout delay. */
+  readonly #words = new Uint16Array(this.#buffer, LONGS_FROM + 8 * PICTURE_MAX_COUNT, 3 * PICTURE_MAX_COUNT);
+  /** A picture's flags (1: keyframe, 2: completed by a retransmission), and after them a bit for each packet received. */
+  readonly #bytes = new Uint8Array(this.#buffer, LONGS_FROM + 14 * PICTURE_MAX_COUNT);
   #nextIndex = 0;
   /** The first picture not played yet. */
   #headIndex = 0;
@@ -80,16 +82,15 @@ export class ReceiverTwin implements ArrivalSink {
   onPicture(picture: SentPicture, playoutDelayMs: number): void {
     const at = this.#nextIndex % PICTURE_MAX_COUNT;
     this.#headIndex = Math.max(this.#headIndex, this.#nextIndex - PICTURE_MAX_COUNT + 1);
-    this.#firstSeq[at] = picture.firstSeqExt;
-    this.#packetCount[at] = picture.packetCount;
-    this.#receivedCount[at] = 0;
-    this.#stampMs[at] = picture.stampMs;
-    this.#completeAtMs[at] = Number.NaN;
-    this.#delayMs[at] = playoutDelayMs;
-    this.#flags[at] = picture.isKeyframe ? 1 : 0;
+    this.#longs[2 * at] = picture.firstSeqExt;
+    this.#words[3 * at] = picture.packetCount;
+    this.#words[3 * at + 1] = 0;
+    this.#words[3 * at + 2] = playoutDelayMs;
+    this.#doubles[at] = picture.stampMs;
+    this.#bytes[at] = picture.isKeyframe ? 1 : 0;
     for (let seq = picture.firstSeqExt; seq < picture.firstSeqExt + picture.packetCount; seq += 1) {
-      const place = (seq % SEQ_RING) >> 3;
-      this.#received[place] = (this.#received[place] ?? 0) & ~(1 << (seq & 7));
+      const place = placeOf(seq);
+      this.#bytes[place] = (this.#bytes[place] ?? 0) & ~(1 << (seq & 7));
     }
     this.#nextSeq = picture.firstSeqExt + picture.packetCount;
     this.#nextIndex += 1;
@@ -99,21 +100,21 @@ export class ReceiverTwin implements ArrivalSink {
     if (videoSeqExt >= this.#nextSeq || videoSeqExt <= this.#nextSeq - SEQ_RING) {
       return;
     }
-    const place = (videoSeqExt % SEQ_RING) >> 3;
+    const place = placeOf(videoSeqExt);
     const bit = 1 << (videoSeqExt & 7);
     const index = this.#indexOf(videoSeqExt);
-    const known = this.#received[place] ?? 0;
+    const known = this.#bytes[place] ?? 0;
     if ((known & bit) !== 0 || index < 0) {
       return;
     }
-    this.#received[place] = known | bit;
+    this.#bytes[place] = known | bit;
     const at = index % PICTURE_MAX_COUNT;
-    this.#receivedCount[at] = (this.#receivedCount[at] ?? 0) + 1;
+    this.#words[3 * at + 1] = (this.#words[3 * at + 1] ?? 0) + 1;
     if (isCopy) {
-      this.#flags[at] = (this.#flags[at] ?? 0) | 2;
+      this.#bytes[at] = (this.#bytes[at] ?? 0) | 2;
     }
-    if (this.#receivedCount[at] === this.#packetCount[at]) {
-      this.#completeAtMs[at] = arrivedAtMs;
+    if (this.#isComplete(at)) {
+      this.#longs[2 * at + 1] = unitsOf(arrivedAtMs);
       this.#onComplete(index, arrivedAtMs);
     }
   }
@@ -129,16 +130,20 @@ export class ReceiverTwin implements ArrivalSink {
     const oldest = Math.max(0, this.#nextIndex - PICTURE_MAX_COUNT);
     for (let index = this.#nextIndex - 1; index >= oldest; index -= 1) {
       const at = index % PICTURE_MAX_COUNT;
-      const first = this.#firstSeq[at] ?? 0;
+      const first = this.#longs[2 * at] ?? 0;
       if (videoSeqExt >= first) {
-        return videoSeqExt < first + (this.#packetCount[at] ?? 0) ? index : -1;
+        return videoSeqExt < first + (this.#words[3 * at] ?? 0) ? index : -1;
       }
     }
     return -1;
   }
 
+  #isComplete(at: number): boolean {
+    return this.#words[3 * at] === this.#words[3 * at + 1];
+  }
+
   #onComplete(index: number, arrivedAtMs: number): void {
-    if (((this.#flags[index % PICTURE_MAX_COUNT] ?? 0) & 1) === 1) {
+    if (((this.#bytes[index % PICTURE_MAX_COUNT] ?? 0) & 1) === 1) {
       this.#completeKeyframe = Math.max(this.#completeKeyframe, index);
     }
     for (;;) {
@@ -147,7 +152,7 @@ export class ReceiverTwin implements ArrivalSink {
       if (head >= this.#nextIndex) {
         return;
       }
-      const isComplete = this.#receivedCount[at] === this.#packetCount[at];
+      const isComplete = this.#isComplete(at);
       const canSkip = this.#completeKeyframe > head;
       if (!isComplete && !canSkip) {
         return;
@@ -164,21 +169,22 @@ export class ReceiverTwin implements ArrivalSink {
 
   /** In order: a picture can be decoded when it and all before it are there, back to a keyframe. */
   #play(at: number, knownAtMs: number, canSkip: boolean): void {
-    const completeMs = this.#completeAtMs[at] ?? knownAtMs;
-    const flags = this.#flags[at] ?? 0;
+    const sinceUnits = (unitsOf(knownAtMs) - (this.#longs[2 * at + 1] ?? 0)) | 0;
+    const completeMs = knownAtMs - sinceUnits / TIME_UNITS_PER_MS;
+    const flags = this.#bytes[at] ?? 0;
     const isKeyframe = (flags & 1) === 1;
     this.#playableAtMs = isKeyframe ? completeMs : Math.max(this.#playableAtMs, completeMs);
     if ((flags & 2) === 0) {
-      this.#fit.update(completeMs, this.#stampMs[at] ?? 0);
+      this.#fit.update(completeMs, this.#doubles[at] ?? 0);
     }
-    const localMs = this.#fit.localMs(this.#stampMs[at] ?? 0);
+    const localMs = this.#fit.localMs(this.#doubles[at] ?? 0);
     if (Number.isNaN(localMs)) {
       return;
     }
     const needMs = this.#playableAtMs - localMs + DECODE_P95_MS + RENDER_DELAY_MS;
     this.#lastNeedMs = needMs;
     this.#worstNeedMs = Number.isNaN(this.#worstNeedMs) ? needMs : Math.max(this.#worstNeedMs, needMs);
-    const renderMs = localMs + (this.#delayMs[at] ?? 0);
+    const renderMs = localMs + (this.#words[3 * at + 2] ?? 0);
     const lateMs = this.#playableAtMs - (renderMs - DECODE_P95_MS - RENDER_DELAY_MS);
     if (canSkip && lateMs > LATE_MAX_MS) {
       this.#skippedCount += 1;
@@ -191,3 +197,9 @@ export class ReceiverTwin implements ArrivalSink {
     this.#freezeCount += frozenMs > 0 ? 1 : 0;
   }
 }
+
+/** Where a packet's bit is kept. */
+const placeOf = (videoSeqExt: number): number => PICTURE_MAX_COUNT + ((videoSeqExt % SEQ_RING) >> 3);
+
+/** Wraps after twelve days. */
+const unitsOf = (atMs: number): number => Math.round(atMs * TIME_UNITS_PER_MS) | 0;

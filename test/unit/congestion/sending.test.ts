@@ -33,6 +33,24 @@ test('feedback about what was never sent is not plausible, about what was forgot
   assert.equal(history.videoSeqExt(119), -1);
 });
 
+test('history grows while what it would forget is under way, and no further than its most', () => {
+  const history = new SentHistory(64, 16);
+  const packet = { bytes: 800, kind: 'video' as const, videoSeqExt: 0 };
+  for (let seq = 100; seq < 160; seq += 1) {
+    history.add(seq, { ...packet, videoSeqExt: seq }, seq, 99);
+  }
+  for (let seq = 100; seq < 160; seq += 1) {
+    assert.equal(history.has(seq), true);
+    assert.equal(history.videoSeqExt(seq), seq);
+    assert.equal(history.sentAtMs(seq), seq);
+  }
+  for (let seq = 160; seq < 200; seq += 1) {
+    history.add(seq, packet, seq, 99);
+  }
+  assert.equal(history.has(135), false);
+  assert.equal(history.has(136), true);
+});
+
 test('an arrival counts once', () => {
   const history = new SentHistory(8);
   history.add(5, { bytes: 100, kind: 'rtx', videoSeqExt: 3 }, 0);
