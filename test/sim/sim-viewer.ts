@@ -24,6 +24,8 @@ export type ViewerOptions = {
   /** Without, there are neither packets of sound nor what they tell of the round trip. */
   readonly hasSound?: boolean;
   readonly hasPlayerReports?: boolean;
+  /** Of the receiver's own luck (when it reports, its ticks, how long decoding takes); `seed` when left out. */
+  readonly receiverSeed?: number;
   /** When the screen refreshes, on the run's clock; drawn from the seed when left out. */
   readonly refreshPhaseMs?: number;
   readonly onShown?: (picture: ShownPicture, atMs: number) => void;
@@ -93,7 +95,7 @@ export class SimViewer {
         knowsRtt: false,
         refreshPhaseMs: options.refreshPhaseMs,
       },
-      { packets, score: this.#score, seed, startMs },
+      { packets, score: this.#score, seed: options.receiverSeed ?? seed, startMs },
     );
     this.sender = new SimSender(
       { ...options.sender, controller: options.makeController() },

@@ -26,6 +26,9 @@ type Playable = RunResult & {
   readonly link: NonNullable<RunResult['link']>;
 };
 
+/** How often each cell is played with other luck of the receiver. */
+const LUCK_COUNT = 8;
+
 export type ValidateOptions = {
   readonly results: LabResults;
   /** Where results.json lies. */
@@ -75,7 +78,10 @@ export const playAgain = async ({ results, folder, tracesDir }: ValidateOptions)
       policyName: run.targetName,
       repeatIndex: run.repeatIndex,
       real: seenOf(run.viewer, run.viewer),
-      simulated: simulate(run, { link, session }),
+      simulated: simulate(run, { link, session }, run.linkSeed),
+      withOtherLuck: Array.from({ length: LUCK_COUNT }, (_, luck) =>
+        simulate(run, { link, session }, run.linkSeed + 1 + luck),
+      ),
     });
   }
   return { cells, twins, leftOut };
@@ -118,7 +124,7 @@ type World = {
   readonly session: ReturnType<typeof readSession>;
 };
 
-const simulate = (run: Playable, { link, session }: World): Seen => {
+const simulate = (run: Playable, { link, session }: World, receiverSeed: number): Seen => {
   const { viewer, stream } = run;
   // The link's time 0 on the wall clock; the simulator's time is the link's.
   const originWallMs = viewer.startedAtWallMs + run.link.startsAtMs;
@@ -131,6 +137,7 @@ const simulate = (run: Playable, { link, session }: World): Seen => {
   const frames: ReadFrame[] = [];
   runViewer({
     seed: run.linkSeed,
+    receiverSeed,
     durationMs: toMs,
     ...link,
     stream: {

@@ -5,7 +5,16 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 import { picturesOf, type RenditionRecord } from '../../latency/run/stream-record.ts';
-import { agreementOf, constantOf, isNear, spearman, withConstant, type Cell, type Seen } from '../../sim/agreement.ts';
+import {
+  againstItself,
+  agreementOf,
+  constantOf,
+  isNear,
+  spearman,
+  withConstant,
+  type Cell,
+  type Seen,
+} from '../../sim/agreement.ts';
 import { linesOf, readSession } from '../../sim/decision-file.ts';
 import { RecordedSource, rungsOf } from '../../sim/recorded-source.ts';
 import { playAgain } from '../../sim/validate.ts';
@@ -76,6 +85,7 @@ const cell = (linkName: string, policyName: string, real: Partial<Seen>, simulat
   repeatIndex: 0,
   real: { ...NOTHING, ...real },
   simulated: { ...NOTHING, ...simulated },
+  withOtherLuck: [NOTHING, { ...NOTHING, ...simulated }],
 });
 
 test('the clean link tells what the simulator leaves out, one number for all', () => {
@@ -96,6 +106,15 @@ test('near is within so much or a share of the real number', () => {
   assert.deepEqual(isNear(cell('x', 'a', { stallRatio: 0.1 }, { stallRatio: 0.124 })).stallRatio, true);
   assert.deepEqual(isNear(cell('x', 'a', { stallRatio: 0.001 }, { stallRatio: 0.0045 })).stallRatio, false);
   assert.deepEqual(isNear(cell('x', 'a', { freezeCount: 2 }, { freezeCount: 4 })).freezeCount, false);
+});
+
+test('the simulator against itself: each luck beside the one that counts, policies paired within a luck', () => {
+  const cells = [cell('x', 'ours', {}, { stallRatio: 0.2 }), cell('x', 'gcc', {}, {})];
+  const itself = againstItself(cells);
+  assert.equal(itself.length, 4);
+  const { nearRatio, signs } = agreementOf(itself, { ours: 'ours', other: 'gcc' });
+  assert.equal(nearRatio.stallRatio, 3 / 4);
+  assert.deepEqual(signs.stallRatio, { sameCount: 1, count: 2 });
 });
 
 test('agreement: shares of cells, ranks of stalls, and whether both worlds prefer the same policy', () => {
