@@ -10,6 +10,8 @@ export type SessionFacts = {
   readonly joinMediaMs: number;
   readonly joinOffer: GopOffer;
   readonly feedbackEveryMs: number;
+  /** How much later than usual pictures came to the server, by their media time; of those that were sent with their own stamp. */
+  readonly lateness: readonly { readonly mediaMs: number; readonly lateMs: number }[];
   /** How many renditions there were to choose from, at least and at most. */
   readonly renditionCounts: { readonly min: number; readonly max: number };
 };
@@ -36,12 +38,20 @@ export const readSession = (lines: readonly Line[]): SessionFacts => {
   const counts = lines
     .filter(([name]) => name === 'join' || name === 'onGop')
     .map(([, , offer]) => (offer as GopOffer).renditions.length);
-  const clockOffsetMs = percentile(pictures.map(lateMs), 0.5);
+  // Until the first keyframe after the join's own, stamps may be those of a backlog.
+  const live = pictures.slice(
+    Math.max(
+      0,
+      pictures.findIndex(({ isKeyframe }, index) => isKeyframe && index > 0),
+    ),
+  );
+  const clockOffsetMs = percentile(live.map(lateMs), 0.5);
   return {
     ...made,
     joinMediaMs: join[1] - clockOffsetMs,
     joinOffer,
     feedbackEveryMs: percentile(gapsOf(lines.filter(([name]) => name === 'onFeedback').map(([, atMs]) => atMs)), 0.5),
+    lateness: live.map((picture) => ({ mediaMs: picture.stampMs, lateMs: lateMs(picture) - clockOffsetMs })),
     renditionCounts: { min: Math.min(...counts), max: Math.max(...counts) },
   };
 };

@@ -41,9 +41,11 @@ export type StreamOptions = {
   readonly source: FrameSource;
   /** When the viewer is connected, on the link's clock. */
   readonly joinAtMs: number;
-  /** The first picture after that, and when it comes. */
+  /** The first picture after that, and when it is due. */
   readonly nextFrame: number;
   readonly nextFrameAtMs: number;
+  /** How much later than that a picture comes to the server; never before the one in front of it. */
+  readonly lateMs?: (frame: number) => number;
 };
 
 export type RunResult = {
@@ -70,9 +72,11 @@ export class SimViewer {
   readonly #score: ScoreKeeper;
   readonly #receiver: ChromeReceiver;
   readonly #messages: (UpMessage | undefined)[] = Array.from({ length: MESSAGE_RING }, () => undefined);
+  readonly #lateMs: (frame: number) => number;
   #hasJoined = false;
   #nextMessage = 0;
   #nextFrame: number;
+  #nextCaptureMs: number;
   #nextFrameAtMs: number;
   #nextAudioAtMs: number;
 
@@ -107,7 +111,9 @@ export class SimViewer {
     const partMs = new RandomStream(broadcastSeed, 'join').ratio(1) * frameIntervalMs;
     const framesSince = Math.floor((startMs + partMs) / frameIntervalMs);
     this.#nextFrame = stream?.nextFrame ?? framesPerGop + Math.floor(phase * framesPerGop) + framesSince + 1;
-    this.#nextFrameAtMs = stream?.nextFrameAtMs ?? (framesSince + 1) * frameIntervalMs - partMs;
+    this.#nextCaptureMs = stream?.nextFrameAtMs ?? (framesSince + 1) * frameIntervalMs - partMs;
+    this.#lateMs = stream?.lateMs ?? (() => 0);
+    this.#nextFrameAtMs = this.#nextCaptureMs + this.#lateMs(this.#nextFrame);
     this.#nextAudioAtMs = hasSound ? startMs + new RandomStream(seed, 'join').ratio(2) * AUDIO_EVERY_MS : Infinity;
   }
 
@@ -131,7 +137,7 @@ export class SimViewer {
   step(nowMs: number): void {
     if (!this.#hasJoined) {
       this.#hasJoined = true;
-      const joinCaptureMs = this.#nextFrameAtMs - this.#source.frameIntervalMs;
+      const joinCaptureMs = this.#nextCaptureMs - this.#source.frameIntervalMs;
       this.sender.join(this.#nextFrame - 1, joinCaptureMs, nowMs);
     }
     this.#receiver.step(nowMs);
@@ -144,9 +150,10 @@ export class SimViewer {
       }
     }
     if (nowMs >= this.#nextFrameAtMs) {
-      this.sender.onFrame(this.#nextFrame, this.#nextFrameAtMs, nowMs);
+      this.sender.onFrame(this.#nextFrame, this.#nextCaptureMs, nowMs);
       this.#nextFrame += 1;
-      this.#nextFrameAtMs += this.#source.frameIntervalMs;
+      this.#nextCaptureMs += this.#source.frameIntervalMs;
+      this.#nextFrameAtMs = Math.max(nowMs, this.#nextCaptureMs + this.#lateMs(this.#nextFrame));
     }
     if (nowMs >= this.#nextAudioAtMs) {
       this.sender.onAudio(nowMs);

@@ -134,6 +134,8 @@ const simulate = (run: Playable, { link, session }: World, receiverSeed: number)
   const source = new RecordedSource(rungs);
   const linkMsOf = (mediaMs: number): number => mediaMs + stream.wallOffsetMs - originWallMs;
   const nextFrame = Math.ceil((session.joinMediaMs - source.fromMediaMs) / source.frameIntervalMs);
+  const frameOf = (mediaMs: number): number => Math.round((mediaMs - source.fromMediaMs) / source.frameIntervalMs);
+  const lateMsOf = new Map(session.lateness.map(({ mediaMs, lateMs }) => [frameOf(mediaMs), lateMs]));
   const frames: ReadFrame[] = [];
   runViewer({
     seed: run.linkSeed,
@@ -145,6 +147,7 @@ const simulate = (run: Playable, { link, session }: World, receiverSeed: number)
       joinAtMs: linkMsOf(session.joinMediaMs),
       nextFrame,
       nextFrameAtMs: linkMsOf(source.fromMediaMs + nextFrame * source.frameIntervalMs),
+      lateMs: (frame) => lateMsOf.get(frame) ?? 0,
     },
     hasSound: false,
     hasPlayerReports: false,

@@ -17,6 +17,8 @@ import {
 } from '../../sim/agreement.ts';
 import { linesOf, readSession } from '../../sim/decision-file.ts';
 import { RecordedSource, rungsOf } from '../../sim/recorded-source.ts';
+import { B2 } from '../../sim/policies.ts';
+import { runViewer } from '../../sim/viewer-run.ts';
 import { playAgain } from '../../sim/validate.ts';
 import { concatBytes } from '../../../server/media/fmp4/box.ts';
 import { RTP_PAYLOAD_MAX_BYTES } from '../../../server/media/rtp/h264-packetiser.ts';
@@ -143,8 +145,9 @@ const SESSION = [
     17_000 + index * FRAME_MS,
     {
       renditionIndex: index < 30 ? 0 : 1,
+      isKeyframe: index % 30 === 0,
       stampMs: 12_000 + index * FRAME_MS,
-      arrivedAtMs: 17_000 + index * FRAME_MS + (index < 30 ? 4 : 0),
+      arrivedAtMs: 17_000 + index * FRAME_MS + (index === 70 ? 25 : 0),
     },
   ]),
   ...Array.from({ length: 40 }, (_, index) => [
@@ -171,8 +174,28 @@ test('a decision trace tells when the viewer came, and how often Chrome reported
   assert.equal(session.kind, 'adaptive');
   assert.ok(Math.abs(session.joinMediaMs - 12_000) < 1, `${session.joinMediaMs}`);
   assert.ok(Math.abs(session.feedbackEveryMs - 62) < 0.01);
+  const late = session.lateness.filter(({ lateMs }) => lateMs > 1);
+  assert.deepEqual(
+    late.map(({ mediaMs, lateMs }) => [Math.round(mediaMs), Math.round(lateMs)]),
+    [[Math.round(12_000 + 70 * FRAME_MS), 25]],
+  );
   assert.deepEqual(session.renditionCounts, { min: 2, max: 2 });
   assert.throws(() => readSession(linesOf('["new",0,{}]')), TypeError);
+});
+
+test('a picture that came late to the server is late at the viewer', () => {
+  const meanMs = (lateMs: number): number => {
+    const link = { capacity: undefined, queueMaxBytes: Infinity, delayMs: 20, jitterMs: 0, lossRatio: 0 };
+    const direction = { ...link, lossBurstCount: undefined, reorderRatio: 0, reorderMaxCount: 3 };
+    const source = new RecordedSource(rungsOf([MAIN]));
+    const { score } = runViewer({
+      ...{ seed: 3, durationMs: 8_000, down: direction, up: direction, ...B2 },
+      stream: { source, joinAtMs: 100, nextFrame: 31, nextFrameAtMs: 120, lateMs: () => lateMs },
+    });
+    return score.latencyMeanMs;
+  };
+  const addedMs = meanMs(50) - meanMs(0);
+  assert.ok(addedMs > 40 && addedMs < 60, `${addedMs} ms`);
 });
 
 test('a run of the lab is played again over its own link with its own pictures, and looked at over the same seconds', async () => {
