@@ -5,7 +5,7 @@ export type WebRtcOutOptions = {
   readonly playoutDelayMs: number;
   /** Playout delay asked of everybody else. */
   readonly playoutDelayFarMs: number;
-  /** By how much more the browser may hold pictures back so that they stay with the sound, which it buffers as it sees fit. */
+  /** How long in all the browser may hold pictures back so that they stay with the sound, which it buffers as it sees fit. */
   readonly followSoundMaxMs: number;
   /** How much later than its picture sound is to be heard: pictures wait that much less for it. Nobody notices up to 125 ms (ITU-R BT.1359). */
   readonly soundLagMs: number;
@@ -33,7 +33,7 @@ export type IceServer = {
 export const WEBRTC_OUT_DEFAULTS: WebRtcOutOptions = {
   playoutDelayMs: 20,
   playoutDelayFarMs: 100,
-  followSoundMaxMs: 200,
+  followSoundMaxMs: 250,
   soundLagMs: 25,
   soundStartsAfterMs: 500,
   sessionMaxCount: 1_000,

@@ -324,9 +324,9 @@ export class ViewerLink {
       this.#outlet.setPlayoutDelay(OWN_DELAY_MIN_MS, OWN_DELAY_MAX_MS);
       return;
     }
-    // Without sound pictures have nothing to wait for.
+    // Without sound pictures have nothing to wait for; and what waits long by itself does not wait longer for a sound that was held up with it.
     const followMs = (this.#audio?.packetCount ?? 0) > 0 ? this.#options.settings.followSoundMaxMs : 0;
-    this.#outlet.setPlayoutDelay(decision.playoutDelayMs, decision.playoutDelayMs + followMs);
+    this.#outlet.setPlayoutDelay(decision.playoutDelayMs, Math.max(decision.playoutDelayMs, followMs));
   }
 
   #countDropped({ droppedCount }: VideoFlow): void {
