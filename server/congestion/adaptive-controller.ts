@@ -20,6 +20,7 @@ import { LinkObserver } from './link-observer.ts';
 import type { Mechanisms, Parameters, Tuning } from './parameters.ts';
 import { ALL_MECHANISMS, clampSmoothness, parametersWith, tuneFor } from './parameters.ts';
 import { Playout } from './playout.ts';
+import type { TwinView } from './receiver-twin/receiver-twin.ts';
 import { ReceiverTwin } from './receiver-twin/receiver-twin.ts';
 import { RepairPolicy } from './repair-policy.ts';
 import { ReportEstimator } from './report-estimator.ts';
@@ -49,7 +50,8 @@ const CALM_QUEUE_MS = 10;
 type MutableDecision = { -readonly [Key in keyof Decision]: Decision[Key] };
 
 export class AdaptiveController implements CongestionController {
-  readonly #base: Parameters;
+  #base: Parameters;
+  #smoothnessRatio: number;
   /** `#base` moved by λ; the engines hold it too. */
   readonly #parameters: Tuning;
   readonly #mechanisms: Mechanisms;
@@ -88,6 +90,7 @@ export class AdaptiveController implements CongestionController {
   ) {
     const smoothnessRatio = clampSmoothness(options.smoothnessRatio);
     this.#options = options;
+    this.#smoothnessRatio = smoothnessRatio;
     this.#base = parametersWith(parameters);
     this.#parameters = { ...this.#base };
     tuneFor(this.#parameters, this.#base, smoothnessRatio);
@@ -101,7 +104,7 @@ export class AdaptiveController implements CongestionController {
     this.#reported = options.hasTransportFeedback ? undefined : new ReportEstimator(options.prior.rateBps);
     this.#guard = new ReportGuard(options.hasTransportFeedback);
     this.#allocator = new Allocator(this.#parameters);
-    this.#headroom = new Headroom(this.#parameters.burstMaxMs);
+    this.#headroom = new Headroom(this.#parameters);
     this.#repairs = new RepairPolicy(this.#parameters, mechanisms.hasRepairBudget);
     this.#playout = new Playout({
       parameters: this.#parameters,
@@ -122,6 +125,11 @@ export class AdaptiveController implements CongestionController {
       rttMs: 0,
       nextAtMs: 0,
     };
+  }
+
+  /** What the viewer is thought to have seen. */
+  get twin(): TwinView {
+    return this.#twin;
   }
 
   join(offer: JoinOffer, nowMs: number): JoinPlan {
@@ -237,9 +245,17 @@ export class AdaptiveController implements CongestionController {
   }
 
   setSmoothness(smoothnessRatio: number): void {
-    const clamped = clampSmoothness(smoothnessRatio);
-    tuneFor(this.#parameters, this.#base, clamped);
-    this.#playout.setSmoothness(clamped);
+    this.#smoothnessRatio = clampSmoothness(smoothnessRatio);
+    tuneFor(this.#parameters, this.#base, this.#smoothnessRatio);
+    this.#playout.setSmoothness(this.#smoothnessRatio);
+  }
+
+  /** What is known of the link stays; every value is brought inside its safe range. */
+  retune(parameters: Parameters): void {
+    this.#base = parametersWith(parameters);
+    tuneFor(this.#parameters, this.#base, this.#smoothnessRatio);
+    this.#observer.detector.gain = this.#parameters.trendGain;
+    this.#observer.loss.toleranceRatio = this.#parameters.lossToleranceRatio;
   }
 
   decide(nowMs: number, backlogBytes: number): Decision {

@@ -4,6 +4,8 @@
  * runs, and a recorded session replays bit for bit. Index 0 is the lowest rendition everywhere.
  */
 
+import type { Parameters } from './parameters.ts';
+
 /** `probe`: copies of pictures, sent to learn what the link carries. */
 export type PacketKind = 'audio' | 'video' | 'rtx' | 'probe';
 
@@ -147,6 +149,8 @@ export type CongestionController = {
   decide(nowMs: number, backlogBytes: number): Decision;
   /** λ: 0 reacts, 1 is smooth (CONGESTION 2.2). */
   setSmoothness(smoothnessRatio: number): void;
+  /** Tuned otherwise from now on, by a controller that can be; λ moves these as it moved those before. */
+  retune(parameters: Parameters): void;
   /** The session is over. */
   close?(): void;
 };

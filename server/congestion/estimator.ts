@@ -175,6 +175,7 @@ export class Estimator {
 
   #backOff(ackedBps: number, nowMs: number): void {
     const { backoffRatio } = this.#parameters;
+    this.#aimd.backoffRatio = backoffRatio;
     const isKnown = nowMs - this.#capacityAtMs < CAPACITY_FRESH_MS && this.#mechanisms.hasTrains;
     const knownBps = isKnown ? CAPACITY_KEPT_RATIO * this.#capacityBps : 0;
     const littleBps = this.#isLittle(ackedBps) ? LITTLE_KEPT_RATIO * this.#aimd.estimateBps : 0;

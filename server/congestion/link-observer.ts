@@ -11,7 +11,11 @@ import { SentHistory } from './sent-history.ts';
 import { TrainSampler } from './train-sampler.ts';
 
 /** Told of each video packet that has arrived, once a copy: number, receiver's clock, whether it is a retransmission. */
-export type ArrivalSink = { onArrival(videoSeqExt: number, arrivedAtMs: number, isCopy: boolean): void };
+export type ArrivalSink = {
+  onArrival(videoSeqExt: number, arrivedAtMs: number, isCopy: boolean): void;
+  /** The word of it was lost on the way: it has most likely come, and about then. */
+  onGuessed(videoSeqExt: number, arrivedAtMs: number): void;
+};
 
 const CLOCK_WRAP_MS = 2 ** 24 * 64;
 const BASE_HALF_WINDOW_MS = 15_000;
@@ -147,6 +151,9 @@ export class LinkObserver {
       return false;
     }
     this.#feedbackAtMs = nowMs;
+    if (sink !== undefined && report.baseSeqExt > this.#answeredSeqExt + 1) {
+      this.#bridge(report, sink);
+    }
     let lostCount = 0;
     let newCount = 0;
     let bytes = 0;
@@ -189,6 +196,30 @@ export class LinkObserver {
       this.#observeRtt(nowMs - lastSentMs, nowMs);
     }
     return true;
+  }
+
+  /**
+   * Feedback is told once and not sent again: packets between two that came were in one that was lost. They are taken as come, as late as their
+   * neighbour; what did not is asked for again. Else a lost feedback would look like a GOP that was never shown.
+   */
+  #bridge(report: ArrivalReport, sink: ArrivalSink): void {
+    const { history } = this;
+    let index = 0;
+    while (index < report.count && Number.isNaN(report.arrivedMs[index] ?? Number.NaN)) {
+      index += 1;
+    }
+    const neighbour = report.baseSeqExt + index;
+    if (index === report.count || !history.has(neighbour)) {
+      return;
+    }
+    const delayMs = this.#unwrap(report.arrivedMs[index] ?? 0) - history.sentAtMs(neighbour);
+    const fromSeqExt = Math.max(this.#answeredSeqExt + 1, report.baseSeqExt - HISTORY_MAX_COUNT);
+    for (let seqExt = fromSeqExt; seqExt < report.baseSeqExt; seqExt += 1) {
+      const videoSeqExt = history.has(seqExt) ? history.videoSeqExt(seqExt) : -1;
+      if (videoSeqExt >= 0) {
+        sink.onGuessed(videoSeqExt, history.sentAtMs(seqExt) + delayMs);
+      }
+    }
   }
 
   #observePacket(

@@ -39,6 +39,7 @@ export class FixedController implements CongestionController {
     return 1;
   }
   setSmoothness(): void {}
+  retune(): void {}
 
   decide(nowMs: number): Decision {
     return { ...this.#decision, nextAtMs: nowMs + DECISION_EVERY_MS };

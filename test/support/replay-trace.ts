@@ -42,6 +42,9 @@ export const replayTrace = (path: string): Replayed => {
       case 'setSmoothness':
         controller.setSmoothness(first as never);
         break;
+      case 'retune':
+        controller.retune(first as never);
+        break;
       case 'onGop':
       case 'onPicture':
       case 'onPacketSent':

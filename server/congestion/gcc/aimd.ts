@@ -20,8 +20,8 @@ const ADDITIVE_MIN_BPS_PER_S = 4_000;
 
 export class Aimd {
   readonly #options: AimdOptions;
-  /** What is kept of the acknowledged rate on over-use. */
-  readonly #backoffRatio: number;
+  /** What is kept of the acknowledged rate on over-use; may be changed at any time. */
+  backoffRatio: number;
   #estimateBps: number;
   #isDecreasing = false;
   #isIncreasing = true;
@@ -32,7 +32,7 @@ export class Aimd {
 
   constructor(options: AimdOptions, { startBps, backoffRatio }: { startBps: number; backoffRatio: number }) {
     this.#options = options;
-    this.#backoffRatio = backoffRatio;
+    this.backoffRatio = backoffRatio;
     this.#estimateBps = startBps;
   }
 
@@ -93,9 +93,9 @@ export class Aimd {
 
   #decrease(ackedBps: number, nowMs: number): void {
     const measuredBps = Number.isNaN(ackedBps) ? this.#estimateBps : ackedBps;
-    let next = measuredBps * this.#backoffRatio - BACKOFF_BPS;
+    let next = measuredBps * this.backoffRatio - BACKOFF_BPS;
     if (next > this.#estimateBps && !Number.isNaN(this.#linkKbps)) {
-      next = this.#backoffRatio * this.#linkKbps * 1000;
+      next = this.backoffRatio * this.#linkKbps * 1000;
     }
     next = Math.min(next, this.#estimateBps);
     if (measuredBps / 1000 < this.#linkLowerKbps) {

@@ -145,6 +145,10 @@ export class GccController implements CongestionController {
     // It has no such knob.
   }
 
+  retune(): void {
+    // It is as libwebrtc is.
+  }
+
   decide(nowMs: number, backlogBytes: number): Decision {
     const decision = this.#decision;
     const observer = this.#observer;

@@ -20,7 +20,8 @@ const HOLD_MAX_MS = 60_000;
 export const LOSS_TOLERANCE_DEFAULT = 0.05;
 
 export class LossBased {
-  readonly #toleranceRatio: number;
+  /** May be changed at any time. */
+  toleranceRatio: number;
   readonly #sentCount: number[] = [];
   readonly #lostCount: number[] = [];
   readonly #rateBps: number[] = [];
@@ -35,7 +36,7 @@ export class LossBased {
   #holdMs = HOLD_START_MS;
 
   constructor(toleranceRatio = LOSS_TOLERANCE_DEFAULT) {
-    this.#toleranceRatio = toleranceRatio;
+    this.toleranceRatio = toleranceRatio;
   }
 
   /** Infinity while losses ask for nothing. */
@@ -90,7 +91,7 @@ export class LossBased {
       return;
     }
     const lossRatio = this.lossRatio;
-    if (!Number.isFinite(this.#estimateBps) && lossRatio < this.#toleranceRatio / 2) {
+    if (!Number.isFinite(this.#estimateBps) && lossRatio < this.toleranceRatio / 2) {
       return;
     }
     const currentBps = Math.min(this.#estimateBps, delayBps);
@@ -100,7 +101,7 @@ export class LossBased {
     }
     candidates.push(delayBps);
     const ceilingBps =
-      lossRatio > this.#toleranceRatio ? CEILING_BALANCE_BPS / (lossRatio - this.#toleranceRatio) : Infinity;
+      lossRatio > this.toleranceRatio ? CEILING_BALANCE_BPS / (lossRatio - this.toleranceRatio) : Infinity;
     let bestBps = currentBps;
     let bestValue = Number.NEGATIVE_INFINITY;
     let bestInherent = this.#inherentRatio;

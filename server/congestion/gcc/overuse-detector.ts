@@ -23,7 +23,8 @@ const THRESHOLD_MAX_MS = 600;
 export const TREND_GAIN_DEFAULT = 4;
 
 export class OveruseDetector {
-  readonly #gain: number;
+  /** May be changed at any time. */
+  gain: number;
   #state: DelayState = 'normal';
   // The group that grows, and the one before.
   #groupFirstSentMs = Number.NaN;
@@ -49,7 +50,7 @@ export class OveruseDetector {
   #lastSlope = 0;
 
   constructor(gain = TREND_GAIN_DEFAULT) {
-    this.#gain = gain;
+    this.gain = gain;
   }
 
   get state(): DelayState {
@@ -142,7 +143,7 @@ export class OveruseDetector {
       this.#state = 'normal';
       return;
     }
-    const trendMs = this.#deltaCount * this.#slope * this.#gain;
+    const trendMs = this.#deltaCount * this.#slope * this.gain;
     if (trendMs > this.#thresholdMs) {
       this.#overMs = this.#overMs < 0 ? sendMs / 2 : this.#overMs + sendMs;
       this.#overCount += 1;

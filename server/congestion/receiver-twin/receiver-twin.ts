@@ -14,10 +14,21 @@ const LONGS_FROM = 8 * (PICTURE_MAX_COUNT + FREEZE_WINDOW_COUNT);
 const DECODE_P95_MS = 10;
 const RENDER_DELAY_MS = 10;
 const LATE_MAX_MS = 5;
+const GUESSED_FLAG = 4;
 /** The resolution of feedback. */
 const TIME_UNITS_PER_MS = 4;
 
-export class ReceiverTwin implements ArrivalSink {
+/** What has been shown so far, as predicted. */
+export type TwinView = {
+  readonly freezeMs: number;
+  readonly freezeCount: number;
+  /** Playout delay that the last picture would have needed; NaN before the first. */
+  readonly lastNeedMs: number;
+  /** On the receiver's clock, of the last picture; −Infinity before the first. */
+  readonly shownAtMs: number;
+};
+
+export class ReceiverTwin implements ArrivalSink, TwinView {
   readonly #fit = new ClockFit();
   // Pictures by order of sending, as columns of one buffer; columns of one width share a view, since each view costs a hundred bytes.
   readonly #buffer = new ArrayBuffer(LONGS_FROM + 15 * PICTURE_MAX_COUNT + SEQ_RING / 8);
@@ -28,7 +39,7 @@ export class ReceiverTwin implements ArrivalSink {
   readonly #longs = new Int32Array(this.#buffer, LONGS_FROM, 2 * PICTURE_MAX_COUNT);
   /** Three a picture: packets, those received, playout delay. */
   readonly #words = new Uint16Array(this.#buffer, LONGS_FROM + 8 * PICTURE_MAX_COUNT, 3 * PICTURE_MAX_COUNT);
-  /** A picture's flags (1: keyframe, 2: completed by a retransmission), and after them a bit for each packet received. */
+  /** A picture's flags (1: keyframe, 2: completed by a retransmission or a guess, 4: a packet of it is only thought to have come), and after them a bit for each packet received. */
   readonly #bytes = new Uint8Array(this.#buffer, LONGS_FROM + 14 * PICTURE_MAX_COUNT);
   #nextIndex = 0;
   /** The first picture not played yet. */
@@ -96,6 +107,14 @@ export class ReceiverTwin implements ArrivalSink {
     this.#nextIndex += 1;
   }
 
+  onGuessed(videoSeqExt: number, arrivedAtMs: number): void {
+    const index = this.#indexOf(videoSeqExt);
+    if (index >= 0) {
+      this.#bytes[index % PICTURE_MAX_COUNT] = (this.#bytes[index % PICTURE_MAX_COUNT] ?? 0) | GUESSED_FLAG;
+      this.onArrival(videoSeqExt, arrivedAtMs, true);
+    }
+  }
+
   onArrival(videoSeqExt: number, arrivedAtMs: number, isCopy: boolean): void {
     if (videoSeqExt >= this.#nextSeq || videoSeqExt <= this.#nextSeq - SEQ_RING) {
       return;
@@ -122,7 +141,11 @@ export class ReceiverTwin implements ArrivalSink {
   /** Whether a picture with this packet can still be of use: no later keyframe is complete, and it has not been played. */
   isWanted(videoSeqExt: number): boolean {
     const index = this.#indexOf(videoSeqExt);
-    return index >= 0 && index >= this.#headIndex && index > this.#completeKeyframe;
+    // Who asks for what was only thought to have come knows better.
+    const isGuessed = index >= 0 && ((this.#bytes[index % PICTURE_MAX_COUNT] ?? 0) & GUESSED_FLAG) !== 0;
+    return isGuessed
+      ? index >= this.#completeKeyframe
+      : index >= 0 && index >= this.#headIndex && index > this.#completeKeyframe;
   }
 
   /** −1: too old, or never sent. The last pictures are asked for most. */

@@ -12,6 +12,7 @@ import type {
   SentPicture,
 } from '../../congestion/controller.ts';
 import type { LinkCapture, LinkTrace } from '../../congestion/link-capture.ts';
+import type { Parameters as Tuned } from '../../congestion/parameters.ts';
 
 export class CapturedController implements CongestionController {
   readonly #controller: CongestionController;
@@ -68,6 +69,10 @@ export class CapturedController implements CongestionController {
 
   setSmoothness(smoothnessRatio: number): void {
     this.#controller.setSmoothness(smoothnessRatio);
+  }
+
+  retune(parameters: Tuned): void {
+    this.#controller.retune(parameters);
   }
 
   close(): void {

@@ -129,4 +129,8 @@ export class FixedController implements CongestionController {
   setSmoothness(): void {
     // There is nothing to move.
   }
+
+  retune(): void {
+    // Nor to tune.
+  }
 }

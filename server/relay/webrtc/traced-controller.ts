@@ -14,6 +14,7 @@ import type {
   SentPacket,
   SentPicture,
 } from '../../congestion/controller.ts';
+import type { Parameters as Tuned } from '../../congestion/parameters.ts';
 import type { DecisionTrace } from '../../observability/decision-trace.ts';
 
 export class TracedController implements CongestionController {
@@ -81,6 +82,11 @@ export class TracedController implements CongestionController {
   setSmoothness(smoothnessRatio: number): void {
     this.#trace.write(['setSmoothness', 0, smoothnessRatio]);
     this.#controller.setSmoothness(smoothnessRatio);
+  }
+
+  retune(parameters: Tuned): void {
+    this.#trace.write(['retune', 0, parameters]);
+    this.#controller.retune(parameters);
   }
 
   /** The session is over. */

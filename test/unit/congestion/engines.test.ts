@@ -219,7 +219,7 @@ test('a join takes the cached GOP unless the next keyframe is near or the backlo
 });
 
 test('bursts grow with the queue that was held without loss, and shrink with a loss', () => {
-  const headroom = new Headroom(60);
+  const headroom = new Headroom({ burstMaxMs: 60 });
   assert.equal(headroom.burstMs, 10);
   headroom.observe(80, 0, 0);
   assert.equal(headroom.burstMs, 40);

@@ -1,9 +1,12 @@
 /** Chrome's clock fit and freeze rule against hand-computed cases, and the twin that runs on them. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { AdaptiveController } from '../../../server/congestion/adaptive-controller.ts';
 import { ClockFit } from '../../../server/congestion/receiver-twin/clock-fit.ts';
 import { FreezeRule } from '../../../server/congestion/receiver-twin/freeze-rule.ts';
 import { ReceiverTwin } from '../../../server/congestion/receiver-twin/receiver-twin.ts';
+import { optionsFor } from '../../sim/policies.ts';
+import { runViewer } from '../../sim/viewer-run.ts';
 
 /** The least gap that counts after a minute of even pictures (CONGESTION 2.1). */
 const thresholdAt = (fps: number): number => {
@@ -121,6 +124,32 @@ test('a picture that a complete keyframe has overtaken is not wanted any more', 
   assert.equal(twin.skippedCount, 1);
 });
 
+test('what is only thought to have come is wanted when somebody asks for it, until a keyframe has overtaken it', () => {
+  const twin = play(330, () => 0, 100);
+  const send = (index: number, isKeyframe: boolean): void =>
+    twin.onPicture(
+      {
+        firstSeqExt: 2 * index,
+        packetCount: 1,
+        isKeyframe,
+        stampMs: index * FRAME_MS,
+        arrivedAtMs: 0,
+        renditionIndex: 0,
+      },
+      100,
+    );
+  send(330, true);
+  send(331, false);
+  twin.onGuessed(660, 330 * FRAME_MS + 20);
+  twin.onGuessed(662, 331 * FRAME_MS + 20);
+  assert.equal(twin.freezeMs, 0);
+  assert.deepEqual([twin.isWanted(660), twin.isWanted(662)], [true, true], 'the keyframe too');
+  assert.equal(twin.isWanted(658), false, 'what is known to have come is not');
+  send(360, true);
+  twin.onArrival(720, 360 * FRAME_MS + 20, false);
+  assert.equal(twin.isWanted(662), false);
+});
+
 test('numbers never sent, and copies of what is there, change nothing', () => {
   const twin = play(100, () => 0, 100);
   const before = twin.lastNeedMs;
@@ -128,4 +157,27 @@ test('numbers never sent, and copies of what is there, change nothing', () => {
   twin.onArrival(-5, 5_000, false);
   twin.onArrival(150, 9_000, true);
   assert.equal(twin.lastNeedMs, before);
+});
+
+test('feedback that was lost on the way is no frozen picture', () => {
+  const controller = new AdaptiveController(optionsFor(0.5));
+  const way = {
+    capacity: undefined,
+    queueMaxBytes: 150_000,
+    delayMs: 20,
+    jitterMs: 2,
+    lossBurstCount: undefined,
+    reorderRatio: 0,
+    reorderMaxCount: 3,
+  };
+  const { score } = runViewer({
+    seed: 5,
+    durationMs: 30_000,
+    down: { ...way, lossRatio: 0 },
+    up: { ...way, lossRatio: 0.05 },
+    sender: { hasMatchedStamps: true, hasTransportFeedback: true },
+    makeController: () => controller,
+  });
+  assert.equal(score.stallMs, 0);
+  assert.equal(controller.twin.freezeMs, 0);
 });
