@@ -38,7 +38,7 @@ const policyNames = async (folder: string, log: Log): Promise<string[]> => {
 const loadPolicy = async (file: string, log: Log): Promise<Policy | undefined> => {
   let text: string;
   try {
-    text = await readCapped(file);
+    text = await readCapped(file, POLICY_MAX_BYTES);
   } catch (error) {
     log.warn('congestion.policy.refused', { file, code: 'POLICY_UNREADABLE', detail: messageOf(error) });
     return undefined;
@@ -55,10 +55,10 @@ const loadPolicy = async (file: string, log: Log): Promise<Policy | undefined> =
 };
 
 /** One byte more than is allowed at most, so that one too large is told from one that fits without being read whole. */
-const readCapped = async (file: string): Promise<string> => {
+export const readCapped = async (file: string, maxBytes: number): Promise<string> => {
   const handle = await open(file);
   try {
-    const bytes = Buffer.alloc(POLICY_MAX_BYTES + 1);
+    const bytes = Buffer.alloc(maxBytes + 1);
     let length = 0;
     for (;;) {
       const { bytesRead } = await handle.read(bytes, length, bytes.length - length, null);
