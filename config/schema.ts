@@ -149,6 +149,13 @@ const CONGESTION = z.strictObject({
   startRateBps: z.number().min(100_000).max(1e9),
   startPlayoutDelayMs: z.number().min(10).max(2_000),
   policyFolder: z.string().max(1_024),
+  learning: z.strictObject({
+    enabled: z.boolean(),
+    arm: z.string().max(64),
+    holdoutRatio: z.number().min(0).max(0.5),
+    file: z.string().min(1).max(1_024),
+    saveEveryMs: DURATION_MS.min(1_000),
+  }),
   trace: z.strictObject({ folder: z.string().max(1_024), sessionMaxBytes: BYTES.min(65_536), sessionMaxCount: COUNT }),
   capture: z.strictObject({
     folder: z.string().max(1_024),

@@ -20,6 +20,7 @@ import { Storyboard, type Thumbnail } from './transport/storyboard.ts';
 import { WatchSocket } from './transport/watch-socket.ts';
 import { WhepSession, type WhepEvent } from './transport/whep.ts';
 import type { Stage } from './ui/stage.ts';
+import { viewerNumber } from './viewer-number.ts';
 
 export type Audience = { readonly state: WatchState; readonly viewerCount: number };
 
@@ -289,7 +290,11 @@ export class Playback implements MediaPlayer {
     const video = stage.newVideo();
     this.#rtpClock = new RtpClock();
     const session: WhepSession = new WhepSession({
-      endpointUrl: whepUrl(addresses.whep, { smooth: this.#options.smooth, rendition: this.#obtainableId }),
+      endpointUrl: whepUrl(addresses.whep, {
+        smooth: this.#options.smooth,
+        rendition: this.#obtainableId,
+        viewer: viewerNumber(() => localStorage, { wallMs: clock.wallMs(), draw }),
+      }),
       token,
       video,
       clock,
@@ -490,6 +495,9 @@ const toReport = (
         bufferDelayMs: bufferDelayMs === null ? null : Math.min(600_000, Math.max(0, bufferDelayMs)),
         receivedBps,
       };
+
+/** Below 65,536, evenly. */
+const draw = (): number => crypto.getRandomValues(new Uint16Array(1))[0] ?? 0;
 
 /** AV1 is made for who decodes it; the main picture is H.264 wherever it matters. */
 const isDecodable = ({ codec }: RenditionSummary): boolean =>

@@ -2,6 +2,7 @@
  * The whole machine on one page: reads the configuration, builds the parts, joins them, opens the doors, and closes them in order. The only
  * place where parts meet.
  */
+import { randomInt } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadConfig, loadQualityModel } from '../config/load.ts';
@@ -17,10 +18,13 @@ import { HttpServer } from './api/http-server.ts';
 import { isTlsWanted } from './api/tls/certificate-source.ts';
 import { systemClock } from './base/clock.ts';
 import { messageOf } from './base/errors.ts';
+import { Prng } from './base/prng.ts';
 import { BroadcastSummaries } from './broadcast-summaries.ts';
 import { Drain } from './drain.ts';
 import { RtmpServer } from './ingest/rtmp/server.ts';
 import { LinkCaptures } from './learning/link-captures.ts';
+import { createLearningView } from './learning-view.ts';
+import { Learning } from './learning/learning.ts';
 import { loadPolicies } from './learning/policy-files.ts';
 import { createLog } from './observability/log.ts';
 import { Metrics } from './observability/metrics.ts';
@@ -120,11 +124,17 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   const { capture } = config.congestion;
   const captureFolder = capture.folder === '' ? '' : resolve(config.dataDir, capture.folder);
   const captures = new LinkCaptures({ ...capture, folder: captureFolder }, { clock, log });
+  const prng = new Prng(randomInt(2 ** 32));
+  const learning = await Learning.open(
+    { ...config.congestion.learning, file: resolve(config.dataDir, config.congestion.learning.file) },
+    { policies, clock, log, nextRatio: () => prng.nextRatio() },
+  );
   const webRtc = new WebRtcOut({
     settings: config.webrtc,
     congestion,
     policies,
     openCapture: () => captures.open(),
+    guides: learning,
     port: webRtcPort,
     clock,
     log,
@@ -193,6 +203,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
         };
       },
     },
+    learning: createLearningView(learning),
     health: { readiness: () => ({ isReady: !drain.isDraining, problems: drain.isDraining ? ['draining'] : [] }) },
     access: {
       isAdmin: (bearer) => bearer !== undefined && secretsMatch(bearer, keys.adminKey),
@@ -207,6 +218,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
 
   drain.add('rtmp', (reason) => rtmp.close(reason));
   drain.add('webrtc', (reason) => webRtc.close(reason));
+  drain.add('learning', async () => learning.close());
   drain.add('hub', (reason) => hub.close(reason));
   drain.add('http', (reason) => http.close(reason));
   drain.add('hls', () => hls.close());

@@ -17,7 +17,12 @@ export type BroadcastAddresses = {
 /** The WHEP endpoint with what a viewer wishes; a wish the server would refuse is left out. */
 export const whepUrl = (
   endpoint: string,
-  wishes: { readonly smooth: string | null; readonly rendition: string | null },
+  wishes: {
+    readonly smooth: string | null;
+    readonly rendition: string | null;
+    /** The number that this browser keeps. */
+    readonly viewer: string | null;
+  },
 ): string => {
   const url = new URL(endpoint);
   const smoothnessRatio = smoothnessOf(wishes.smooth);
@@ -26,6 +31,9 @@ export const whepUrl = (
   }
   if (wishes.rendition !== null) {
     url.searchParams.set('rendition', wishes.rendition);
+  }
+  if (wishes.viewer !== null) {
+    url.searchParams.set('viewer', wishes.viewer);
   }
   return url.href;
 };

@@ -13,6 +13,7 @@ import { HotLane } from './hot-lane.ts';
 import { HEADERS_MAX_BYTES, createPlainDoor, createTlsDoor } from './doors.ts';
 import { registerBroadcasts } from './routes/broadcasts.ts';
 import { registerKeys } from './routes/keys.ts';
+import { registerLearning } from './routes/learning.ts';
 import { registerOperations } from './routes/operations.ts';
 import { registerPages } from './routes/pages.ts';
 import { registerTokens } from './routes/tokens.ts';
@@ -29,6 +30,7 @@ import type {
   HealthView,
   HintsView,
   KeysView,
+  LearningView,
   ReplaysView,
   SessionsView,
   SmoothnessView,
@@ -101,6 +103,7 @@ export type HttpServerParts = {
   readonly sessions: SessionsView;
   readonly viewers: ViewersView;
   readonly hints: HintsView;
+  readonly learning: LearningView;
   readonly health: HealthView;
   readonly access: AccessView;
   readonly playerFolder: string;
@@ -183,6 +186,7 @@ export class HttpServer {
       await registerReplays(scope, this.#parts);
       registerSmoothness(scope, this.#parts.smoothness);
       await registerSessions(scope, this.#parts);
+      await registerLearning(scope, this.#parts);
       scope.get('/api/openapi.json', { schema: { hide: true } }, async () => server.swagger());
     });
     registerOperations(server, this.#parts);

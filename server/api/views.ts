@@ -1,5 +1,6 @@
 /** What the API asks of the rest of the server, as narrow as it can be. `main.ts` supplies it. */
 import type { SessionDetail, SessionSummary } from './contract/sessions.ts';
+import type { LearningStatus } from './contract/learning.ts';
 import type { ReplayList, ReplaySummary } from './contract/replays.ts';
 import type {
   BroadcastSummary,
@@ -62,6 +63,14 @@ export type SmoothnessView = {
   setSmoothness(name: string, smoothnessRatio: number): void;
   /** Whether this key may set it: the admin key, or the one this name is published with. */
   maySet(bearer: string | undefined, name: string): boolean;
+};
+
+/** What was learned of viewers' networks. */
+export type LearningView = {
+  readonly armNames: readonly string[];
+  status(): LearningStatus;
+  /** False: `arm` is none. */
+  setMode(mode: LearningStatus['mode'], arm: string | undefined): boolean;
 };
 
 export type HealthView = {

@@ -3,6 +3,7 @@ import type { SessionDetail } from '../../server/api/contract/sessions.ts';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { LearningStatus } from '../../server/api/contract/learning.ts';
 import type { BroadcastSummary, RenditionSummary, ServerMessage } from '../../server/api/contract/socket.ts';
 import type { HttpServerParts } from '../../server/api/http-server.ts';
 import { DEFAULT_HTTP_SERVER_OPTIONS, DEFAULT_TLS_OPTIONS, HttpServer } from '../../server/api/http-server.ts';
@@ -25,6 +26,16 @@ export const SUMMARY: BroadcastSummary = {
   findings: [],
 };
 
+export const LEARNED: LearningStatus = {
+  mode: 'on',
+  pinnedArm: null,
+  holdoutRatio: 0.1,
+  sinceWallMs: 1,
+  refused: { unreported: 0, contradicted: 2, short: 0 },
+  comparisons: [],
+  classes: [],
+};
+
 export type ApiFixture = {
   readonly url: string;
   /** Empty without a TLS door. */
@@ -38,6 +49,8 @@ export type ApiFixture = {
   /** What was asked for by `watch`. */
   readonly watched: (string | undefined)[];
   readonly viewers: SessionDetail[];
+  /** As set by the learning route. */
+  readonly modes: unknown[];
   readonly tell: () => void;
   renditions: readonly RenditionSummary[];
   isReady: boolean;
@@ -72,6 +85,7 @@ export const withApiServer = async (
     reports: [],
     watched: [],
     viewers: [],
+    modes: [],
     metrics: new Metrics({ collectDefaults: false }),
   };
   const watchers = new Set<() => void>();
@@ -124,6 +138,14 @@ const partsFor = (fixture: ApiFixture, watchers: Set<() => void>): HttpServerPar
     watch: (_name, onChange) => {
       watchers.add(onChange);
       return () => watchers.delete(onChange);
+    },
+  },
+  learning: {
+    armNames: ['defaults', 'cautious'],
+    status: () => LEARNED,
+    setMode: (mode, arm) => {
+      fixture.modes.push([mode, arm]);
+      return mode !== 'pinned' || arm === 'cautious';
     },
   },
   keys: {

@@ -231,6 +231,8 @@ const launch = async (folder: string, options: SluiceOptions): Promise<Running> 
     http: { host: '127.0.0.1', port: 0 },
     // Nothing runs in the background that no test has asked for.
     ladder: { measuresSpeeds: false },
+    // No viewer is held out or tried on by chance.
+    congestion: { learning: { enabled: false } },
     // Nobody waits for broadcasts to end by themselves here.
     drain: { drainMaxS: 1 },
     rtmp: { host: '127.0.0.1', port: 0 },

@@ -44,15 +44,16 @@ const LOOK_EVERY_MS = 1_000;
 const SAMPLE_EVERY_MS = 200;
 
 export class GuidedController implements CongestionController {
-  readonly #controller: CongestionController & { close?(): void };
+  readonly #controller: CongestionController;
   readonly #guide: Guide;
   readonly #watched: Watched;
   #sampleAtMs = Number.POSITIVE_INFINITY;
   #lookAtMs = Number.POSITIVE_INFINITY;
   #nowMs = 0;
+  #isClosed = false;
 
   /** `twin`: the controller's own, where it has one. */
-  constructor(controller: CongestionController & { close?(): void }, twin: TwinView | undefined, guide: Guide) {
+  constructor(controller: CongestionController, twin: TwinView | undefined, guide: Guide) {
     this.#controller = controller;
     this.#guide = guide;
     this.#watched = { meter: new SessionMeter(twin), link: new LinkFeatures() };
@@ -130,10 +131,10 @@ export class GuidedController implements CongestionController {
 
   /** The session is over; may be called twice. */
   close(): void {
-    if (Number.isFinite(this.#lookAtMs)) {
-      this.#lookAtMs = Number.POSITIVE_INFINITY;
+    if (!this.#isClosed) {
+      this.#isClosed = true;
       this.#guide.onEnded(this.#watched, this.#nowMs);
+      this.#controller.close?.();
     }
-    this.#controller.close?.();
   }
 }

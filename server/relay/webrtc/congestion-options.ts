@@ -1,5 +1,7 @@
 /** What can be set about the congestion controllers, and what holds when it is not. */
 import { PRIOR_DEFAULT } from '../../congestion/controller.ts';
+import type { LearningOptions } from '../../congestion/learned/learning-options.ts';
+import { LEARNING_DEFAULTS } from '../../congestion/learned/learning-options.ts';
 
 export type CongestionOptions = {
   /** `adaptive`: ours. `gcc`: what libwebrtc does. `off`: pictures leave as they come, whatever the link. */
@@ -11,6 +13,7 @@ export type CongestionOptions = {
   readonly startPlayoutDelayMs: number;
   /** Where policy files lie; empty: none are read. */
   readonly policyFolder: string;
+  readonly learning: LearningOptions;
   readonly trace: DecisionTraceOptions;
 };
 
@@ -29,5 +32,6 @@ export const CONGESTION_DEFAULTS: CongestionOptions = {
   startRateBps: PRIOR_DEFAULT.rateBps,
   startPlayoutDelayMs: PRIOR_DEFAULT.playoutDelayMs,
   policyFolder: 'config/policy',
+  learning: LEARNING_DEFAULTS,
   trace: { folder: '', sessionMaxBytes: 33_554_432, sessionMaxCount: 100 },
 };

@@ -3,6 +3,8 @@ import { AdaptiveController } from '../../congestion/adaptive-controller.ts';
 import type { CongestionController, ControllerOptions } from '../../congestion/controller.ts';
 import { GccController } from '../../congestion/gcc/gcc-controller.ts';
 import type { LinkCapture, LinkTrace } from '../../congestion/link-capture.ts';
+import type { Guides } from '../../congestion/learned/guided-controller.ts';
+import { GuidedController } from '../../congestion/learned/guided-controller.ts';
 import type { Policy } from '../../congestion/learned/policy.ts';
 import { parametersFor } from '../../congestion/learned/policy.ts';
 import type { Parameters as Tuned } from '../../congestion/parameters.ts';
@@ -16,6 +18,8 @@ import { TracedController } from './traced-controller.ts';
 /** What a session's offer allowed, and what its viewer asked for. */
 export type ControlFacts = {
   readonly sessionId: string;
+  /** A number that its player keeps; undefined where it has none. */
+  readonly viewerId?: string | undefined;
   readonly smoothnessRatio: number;
   readonly hasTransportFeedback: boolean;
   readonly hasPlayoutDelay: boolean;
@@ -36,19 +40,27 @@ export const controllerFactory =
     traces: DecisionTraces;
     policies?: readonly Policy[] | undefined;
     openCapture?: OpenCapture | undefined;
+    guides?: Guides | undefined;
   }): ControllerFactory =>
-  ({ sessionId, mayCapture, ...facts }) => {
-    const { congestion, settings, traces, policies = [] } = options;
-    const { controller: kind, startRateBps, startPlayoutDelayMs } = congestion;
+  ({ sessionId, viewerId, mayCapture, ...facts }) => {
+    const { congestion, settings, traces, policies = [], guides } = options;
+    const { startRateBps, startPlayoutDelayMs } = congestion;
     const prior = { rateBps: startRateBps, playoutDelayMs: startPlayoutDelayMs };
-    // Nothing is known yet of the viewer's network.
-    const parameters = parametersFor(policies, 'all', facts.smoothnessRatio);
+    const { smoothnessRatio, hasTransportFeedback } = facts;
+    const canBeGuided = congestion.controller === 'adaptive' && hasTransportFeedback;
+    const plan = canBeGuided ? guides?.planFor({ viewerId, smoothnessRatio }) : undefined;
+    const kind = plan?.kind ?? congestion.controller;
+    // Nothing is known yet of the viewer's network; who is guided begins with the defaults, like all who are.
+    const parameters = plan === undefined ? parametersFor(policies, 'all', smoothnessRatio) : undefined;
     const controllerOptions = { ...facts, prior, parameters };
     const made = makeController(kind, controllerOptions, settings);
     const capture = mayCapture && facts.hasTransportFeedback ? options.openCapture?.() : undefined;
     const controller = capture === undefined ? made : new CapturedController(made, capture.capture, capture.onTrace);
     const trace = traces.open(sessionId);
-    return trace === undefined ? controller : new TracedController(controller, trace, { kind, controllerOptions });
+    const traced =
+      trace === undefined ? controller : new TracedController(controller, trace, { kind, controllerOptions });
+    const twin = made instanceof AdaptiveController ? made.twin : undefined;
+    return plan === undefined ? traced : new GuidedController(traced, twin, plan.guide);
   };
 
 /** Also for whoever replays a trace. Without `parameters` our controller has its defaults. */

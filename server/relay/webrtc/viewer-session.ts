@@ -35,6 +35,8 @@ export type ViewerSessionOptions = {
   readonly log: Log;
   readonly settings: WebRtcOutOptions;
   readonly createController: ControllerFactory;
+  /** A number that the viewer's player keeps, where it has one. */
+  readonly viewerId?: string | undefined;
   /** λ, from the viewer or its broadcast. */
   readonly smoothnessRatio: number;
   readonly mayCapture: boolean;
@@ -105,6 +107,7 @@ export class ViewerSession {
     this.#smoothnessRatio = options.smoothnessRatio;
     this.#controller = options.createController({
       sessionId: this.id,
+      viewerId: options.viewerId,
       smoothnessRatio: options.smoothnessRatio,
       mayCapture: options.mayCapture,
       hasTransportFeedback: hasTransportFeedback(video),

@@ -1,6 +1,7 @@
 /** All WHEP viewers of this server: opens their sessions, finds them again, ticks them, ends them. Knows no HTTP. */
 import type { Clock } from '../../base/clock.ts';
 import { ProtocolError } from '../../base/errors.ts';
+import type { Guides } from '../../congestion/learned/guided-controller.ts';
 import type { Policy } from '../../congestion/learned/policy.ts';
 import { parseAvcConfig } from '../../media/h264/avc-config.ts';
 import type { Track } from '../../media/track.ts';
@@ -37,6 +38,8 @@ export type ViewerWishes = {
   readonly smoothnessRatio?: number | undefined;
   /** Its link may be written down, with nothing that tells whose it was. */
   readonly mayCapture?: boolean;
+  /** A number that its player keeps, where it has one. */
+  readonly viewerId?: string | undefined;
 };
 
 export type SessionListener = { onOpened(session: ViewerSession): void; onClosed(session: ViewerSession): void };
@@ -74,6 +77,8 @@ export class WebRtcOut {
     policies?: readonly Policy[];
     /** Links of viewers who do not mind; nobody's when left out. */
     openCapture?: OpenCapture;
+    /** Who learns from sessions, and chooses for them. */
+    guides?: Guides;
     /** As `congestion` says when left out. */
     createController?: ControllerFactory;
   }) {
@@ -204,6 +209,7 @@ export class WebRtcOut {
       log,
       settings: this.#settings,
       createController: this.#createController,
+      viewerId: wishes.viewerId,
       smoothnessRatio: wishes.smoothnessRatio ?? this.smoothnessOf(broadcast),
       mayCapture: wishes.mayCapture ?? false,
       wallMsAt: (mediaMs) => broadcast.timeline.wallMsAt(mediaMs),

@@ -30,6 +30,8 @@ const MAIN_RENDITION = 'main';
 const SDP_TYPE = 'application/sdp';
 const FRAGMENT_TYPE = 'application/trickle-ice-sdpfrag';
 const RETRY_AFTER_S = '2';
+/** What a player keeps of its viewer; anything else is none. */
+const VIEWER_ID = /^[0-9a-f]{4}$/u;
 const PATH = /^\/whep\/([A-Za-z0-9_-]{1,64})(?:\/([0-9a-f]{32}))?$/u;
 
 /** Browsers of any origin may play; what they must read of an answer is exposed. */
@@ -158,6 +160,7 @@ class WhepEndpoint {
     if (Number.isNaN(smoothnessRatio)) {
       return refuse(400, 'WHEP_SMOOTH_INVALID', 'expected ?smooth= from 0 (react) to 1 (smooth)');
     }
+    const viewerId = VIEWER_ID.exec(request.query.get('viewer') ?? '')?.[0];
     const renditionId = request.query.get('rendition') ?? undefined;
     const rungs = this.#options.out.rungsOf(broadcast);
     if (renditionId !== undefined && renditionId !== MAIN_RENDITION && !rungs.includes(renditionId)) {
@@ -176,6 +179,7 @@ class WhepEndpoint {
         renditionId,
         smoothnessRatio,
         mayCapture: mayCapture(request),
+        viewerId,
       });
       return this.#created(session, answerSdp);
     } catch (error) {

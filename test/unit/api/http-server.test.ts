@@ -8,7 +8,7 @@ import test from 'node:test';
 import { brotliCompressSync } from 'node:zlib';
 import { WebSocket } from 'ws';
 import type { ServerMessage } from '../../../server/api/contract/socket.ts';
-import { ADMIN, SUMMARY, TEST_HTTP_OPTIONS, withApiServer } from '../../support/api-server.ts';
+import { ADMIN, LEARNED, SUMMARY, TEST_HTTP_OPTIONS, withApiServer } from '../../support/api-server.ts';
 
 test('health and readiness', async () => {
   await withApiServer(async (fixture) => {
@@ -111,6 +111,7 @@ test('the OpenAPI document names every route of the API', async () => {
       '/api/hints/{name}',
       '/api/keys',
       '/api/keys/{name}',
+      '/api/learning',
       '/api/replays',
       '/api/replays/{id}',
       '/api/sessions',
@@ -121,6 +122,37 @@ test('the OpenAPI document names every route of the API', async () => {
       '/healthz',
       '/metrics',
       '/readyz',
+    ]);
+  });
+});
+
+test('what was learned is told, and the mode set, with the admin key alone', async () => {
+  await withApiServer(async ({ url, modes }) => {
+    const ask = async (init: RequestInit = {}): Promise<{ status: number; body: unknown }> => {
+      const response = await fetch(`${url}/api/learning`, init);
+      return { status: response.status, body: await response.json() };
+    };
+    const put = (body: object): RequestInit => ({
+      method: 'PUT',
+      body: JSON.stringify(body),
+      headers: { ...ADMIN.headers, 'content-type': 'application/json' },
+    });
+    assert.equal((await ask()).status, 401);
+    assert.equal((await ask({ ...put({ mode: 'off' }), headers: { 'content-type': 'application/json' } })).status, 401);
+    assert.deepEqual(await ask(ADMIN), { status: 200, body: LEARNED });
+    assert.deepEqual(await ask(put({ mode: 'pinned', arm: 'cautious' })), {
+      status: 200,
+      body: { mode: 'pinned', pinnedArm: 'cautious' },
+    });
+    const unknown = await ask(put({ mode: 'pinned', arm: 'bold' }));
+    assert.equal(unknown.status, 404);
+    assert.match(JSON.stringify(unknown.body), /ARM_UNKNOWN.*defaults; cautious/);
+    assert.equal((await ask(put({ mode: 'sometimes' }))).status, 400);
+    assert.equal((await ask(put({ mode: 'off' }))).status, 200);
+    assert.deepEqual(modes, [
+      ['pinned', 'cautious'],
+      ['pinned', 'bold'],
+      ['off', undefined],
     ]);
   });
 });

@@ -49,8 +49,11 @@ test('what is no replay is left to broadcasts, and what is neither is refused', 
 
 test('a wish between react and smooth goes to WHEP, one the server would refuse does not', () => {
   const endpoint = 'https://video.example/whep/demo';
-  const ask = (smooth: string | null): string => whepUrl(endpoint, { smooth, rendition: null });
+  const ask = (smooth: string | null): string => whepUrl(endpoint, { smooth, rendition: null, viewer: null });
   assert.equal(ask('0.25'), `${endpoint}?smooth=0.250`);
   assert.deepEqual([null, '', ' ', '1.5', '-1', 'calm'].map(ask), Array(6).fill(endpoint));
-  assert.equal(whepUrl(endpoint, { smooth: '1', rendition: 'h480' }), `${endpoint}?smooth=1.000&rendition=h480`);
+  assert.equal(
+    whepUrl(endpoint, { smooth: '1', rendition: 'h480', viewer: '0a1f' }),
+    `${endpoint}?smooth=1.000&rendition=h480&viewer=0a1f`,
+  );
 });

@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import type { CongestionController, Decision } from '../../../../server/congestion/controller.ts';
+import type { Guides } from '../../../../server/congestion/learned/guided-controller.ts';
 import type { Policy } from '../../../../server/congestion/learned/policy.ts';
 import { readPolicy } from '../../../../server/congestion/learned/policy.ts';
+import { parametersWith } from '../../../../server/congestion/parameters.ts';
 import { DecisionTraces } from '../../../../server/observability/decision-trace.ts';
 import { silentLog } from '../../../../server/observability/log.ts';
 import { CONGESTION_DEFAULTS } from '../../../../server/relay/webrtc/congestion-options.ts';
@@ -38,12 +40,17 @@ const policyOf = (parameters: object, networkClass = 'all'): Policy => {
   return policy;
 };
 
-const open = (policies: readonly Policy[] | undefined, folder = ''): CongestionController =>
+const open = (
+  policies: readonly Policy[] | undefined,
+  folder = '',
+  guides?: Guides,
+): CongestionController & { close?(): void } =>
   controllerFactory({
     congestion: { ...CONGESTION_DEFAULTS, controller: 'adaptive' },
     settings: WEBRTC_OUT_DEFAULTS,
     traces: new DecisionTraces({ ...CONGESTION_DEFAULTS.trace, folder }, silentLog),
     policies,
+    guides,
   })(FACTS);
 
 /** Twenty seconds without a word from the viewer: the delay falls towards the least that the parameters allow. */
@@ -70,6 +77,67 @@ test('a trace of such a session replays to the same decisions', async (context) 
   play(controller);
   assert.ok(controller instanceof TracedController);
   controller.close();
+  const file = join(folder, 'session.ndjson');
+  await within(5_000, 'the trace is on disk', () => {
+    try {
+      return replayTrace(file).callCount > 400;
+    } catch {
+      return false;
+    }
+  });
+  const { decisions } = replayTrace(file);
+  assert.deepEqual(
+    decisions.filter(([before, now]) => before !== now),
+    [],
+  );
+});
+
+/** Everybody is guided: by the own defaults at first, with 150 ms of playout delay at least from the tenth look on. */
+const guidesTo = (kind: 'adaptive' | 'gcc', ended: number[] = []): Guides => ({
+  planFor: () => {
+    let lookCount = 0;
+    return {
+      kind,
+      guide: {
+        onJoined: () => undefined,
+        onSmoothness: () => undefined,
+        onLook: () => {
+          lookCount += 1;
+          return lookCount === 10 ? parametersWith({ playoutMinMs: 150 }) : undefined;
+        },
+        onEnded: (_watched, nowMs) => ended.push(nowMs),
+      },
+    };
+  },
+});
+
+test('who is guided begins with the defaults, whatever was found for all, and is tuned on the way', () => {
+  const ended: number[] = [];
+  const guided = open([policyOf({ playoutMinMs: 150 })], '', guidesTo('adaptive', ended));
+  guided.join(OFFER, 0);
+  for (let nowMs = 0; nowMs <= 9_950; nowMs += 50) {
+    guided.decide(nowMs, 0);
+  }
+  assert.ok((guided.decide(9_990, 0).playoutDelayMs ?? Number.NaN) < 150);
+  for (let nowMs = 10_000; nowMs <= 12_000; nowMs += 50) {
+    guided.decide(nowMs, 0);
+  }
+  assert.equal(guided.decide(12_050, 0).playoutDelayMs, 150);
+  guided.close?.();
+  guided.close?.();
+  assert.deepEqual(ended, [12_050], 'once');
+});
+
+test('the holdout’s half with GCC has GCC', () => {
+  assert.equal(play(open(undefined, '', guidesTo('gcc'))).playoutDelayMs, undefined);
+});
+
+test('a trace of a guided session replays to the same decisions', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-learned-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const controller = open(undefined, folder, guidesTo('adaptive'));
+  assert.equal(play(controller).playoutDelayMs, 150);
+  controller.close?.();
   const file = join(folder, 'session.ndjson');
   await within(5_000, 'the trace is on disk', () => {
     try {

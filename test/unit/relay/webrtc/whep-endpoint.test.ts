@@ -261,6 +261,24 @@ test('the profile of the source decides between offered payload types', async ()
   high.close();
 });
 
+test('?viewer= is the number that a player keeps; anything else is none', async () => {
+  const ids: (string | undefined)[] = [];
+  const own = await openWebRtcSetup({
+    createController: ({ viewerId }) => {
+      ids.push(viewerId);
+      return new FixedController(WEBRTC_OUT_DEFAULTS);
+    },
+  });
+  try {
+    for (const query of ['viewer=0a1f', 'viewer=0A1F', 'viewer=0a1f0', 'viewer=', '']) {
+      assert.equal((await own.request('POST', '/whep/demo', { body: offerSdp(), headers: SDP, query })).status, 201);
+    }
+    assert.deepEqual(ids, ['0a1f', undefined, undefined, undefined, undefined]);
+  } finally {
+    own.close();
+  }
+});
+
 test('?smooth= sets one viewer between react and smooth, nonsense gives 400; the broadcast moves only those who did not say', async () => {
   const ratios: number[] = [];
   class Noting extends FixedController {
