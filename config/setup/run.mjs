@@ -160,7 +160,10 @@ const TASKS = {
   'hls-check': (node) => become(node, ['test/hls-check/main.ts', ...args]),
   calibrate: (node) => become(node, ['--disable-warning=ExperimentalWarning', 'test/quality/calibrate.ts', ...args]),
   sim: (node) => become(node, ['--disable-warning=ExperimentalWarning', 'test/sim/main.ts', ...args]),
-  learn: (node) => become(node, ['--disable-warning=ExperimentalWarning', 'test/learn/main.ts', ...args]),
+  learn: (node) => {
+    const script = args.includes('--month') ? 'month-main' : 'main';
+    return become(node, ['--disable-warning=ExperimentalWarning', `test/learn/${script}.ts`, ...args]);
+  },
 };
 
 const chosen = TASKS[task];

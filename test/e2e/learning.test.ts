@@ -27,8 +27,9 @@ const statusOf = async (server: SluiceProcess, admin: string): Promise<LearningS
   ).json()) as LearningStatus;
 
 const watch = async (t: TestContext, url: string): Promise<void> => {
-  const { page, close } = await openPage();
-  t.after(close);
+  const opened = await openPage();
+  const { page } = opened;
+  t.after(async () => opened.close());
   await page.goto(url);
   await within(20_000, 'a picture moves', async () =>
     page.evaluate(() => {
@@ -38,7 +39,7 @@ const watch = async (t: TestContext, url: string): Promise<void> => {
   );
   const deadlineMs = performance.now() + WATCHED_MS;
   await within(WATCHED_MS + 10_000, 'half a minute was watched', () => performance.now() >= deadlineMs);
-  await close();
+  await opened.close();
 };
 
 test('who watches teaches, and is told in the API and kept on disk', { skip: !isSoak }, async (t) => {

@@ -3,6 +3,12 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { AdaptiveController } from '../../server/congestion/adaptive-controller.ts';
 import type { ArrivalReport, CongestionController, Decision } from '../../server/congestion/controller.ts';
+import { FEATURE_COUNT } from '../../server/congestion/learned/link-features.ts';
+import { GuidedController } from '../../server/congestion/learned/guided-controller.ts';
+import { Prng } from '../../server/base/prng.ts';
+import { Learner } from '../../server/learning/learner.ts';
+import { emptyState } from '../../server/learning/learner-state.ts';
+import { SessionGuide } from '../../server/learning/session-guide.ts';
 import { ours, optionsFor } from './policies.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { durationOf, linkOfScenario } from './scenario-run.ts';
@@ -13,6 +19,7 @@ const VIEWER_COUNT = 2_000;
 const WORKED_COUNT = 400;
 const WORKED_MS = 20_000;
 const WARM_COUNT = 20;
+const LEARNED_COUNT = 3_000;
 const SPEED_SECONDS = 120;
 const WARM_ROUND_COUNT = 5;
 
@@ -62,6 +69,34 @@ const bytesOfEach = (count: number, make: (index: number) => CongestionControlle
   return (usedBytes() - before) / kept.length;
 };
 
+/** The learner's choice for a session, with beliefs of some thousand sessions, and what it does when one has ended; bytes of guiding one. */
+const learnerCost = (): string[] => {
+  const prng = new Prng(1);
+  const nextRatio = (): number => prng.nextRatio();
+  const learner = new Learner({ policies: [], state: emptyState(0), nextRatio });
+  const networkClass = 'stable|jittery';
+  const chooseNs: number[] = [];
+  const learnNs: number[] = [];
+  for (let index = 0; index < LEARNED_COUNT; index += 1) {
+    const features = Array.from({ length: FEATURE_COUNT }, (_, place) => (place === 0 ? 1 : 2 * nextRatio() - 1));
+    let from = process.hrtime.bigint();
+    const arm = learner.choose(networkClass, features);
+    chooseNs.push(Number(process.hrtime.bigint() - from));
+    from = process.hrtime.bigint();
+    learner.learn(networkClass, arm.id, { features, utility: nextRatio(), logStall: -5, seconds: 60 });
+    learnNs.push(Number(process.hrtime.bigint() - from));
+  }
+  const inner = new AdaptiveController(optionsFor(0.5));
+  const guidedBytes = bytesOfEach(VIEWER_COUNT, () => {
+    const guide = new SessionGuide({ learner, group: 'learning', smoothnessRatio: 0.5, pinned: () => undefined });
+    return new GuidedController(inner, inner.twin, guide);
+  });
+  return [
+    `a choice of an arm ${(medianOf(chooseNs) / 1000).toFixed(1)} µs, learning from a session ${(medianOf(learnNs) / 1000).toFixed(0)} µs (medians of ${LEARNED_COUNT})`,
+    `guiding a session ${(guidedBytes / 1024).toFixed(2)} KiB more (of ${VIEWER_COUNT})`,
+  ];
+};
+
 export const measureCost = (): string[] => {
   const scenario = SCENARIOS.find(({ name }) => name === 'step-down-up')!;
   const run = { seed: 1, durationMs: durationOf(scenario), ...linkOfScenario(scenario), sender: ours().sender };
@@ -92,6 +127,7 @@ export const measureCost = (): string[] => {
   const cpu = process.cpuUsage(cpuFrom);
   const speed = (SPEED_SECONDS * 1e6) / (cpu.user + cpu.system);
   return [
+    ...learnerCost(),
     `a feedback ${perFeedbackUs.toFixed(1)} µs (median of ${TimedController.feedbackNs.length}), a decision ${perDecisionUs.toFixed(2)} µs`,
     `a controller ${(freshBytes / 1024).toFixed(1)} KiB when made (of ${VIEWER_COUNT}, heap and buffers), ` +
       `${(workedBytes / 1024).toFixed(1)} KiB after ${WORKED_MS / 1000} s of work (of ${WORKED_COUNT})`,

@@ -134,6 +134,7 @@ const ENTRY_POINTS = [
   'test/latency/source/stamped-source-process.ts',
   'test/hls-check/main.ts',
   'test/learn/main.ts',
+  'test/learn/month-main.ts',
   'test/learn/worker.ts',
   'test/quality/calibrate.ts',
   'test/sim/main.ts',
