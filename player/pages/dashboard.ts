@@ -1,7 +1,9 @@
 /** The engineer's page: latency against stutter of all viewers, what was learned, and the last minutes of whom one looks at. */
+import type { LearningStatus } from '../../server/api/contract/learning.ts';
 import type { SessionDetail, SessionSummary } from '../../server/api/contract/sessions.ts';
 import { pollWhileVisible } from './broadcasts.ts';
 import { byId, make, setText } from './elements.ts';
+import { groupEllipses, learnedParts, learningWords } from './learned.ts';
 import type { LinePlot } from './plots.ts';
 import { latencyWords, linePlot, scatter, stallWords } from './plots.ts';
 
@@ -53,7 +55,7 @@ const pick = (number: number): void => {
     .catch(() => undefined);
 };
 
-const showFrontier = (sessions: readonly SessionSummary[]): void => {
+const showFrontier = (sessions: readonly SessionSummary[], learning: LearningStatus | undefined): void => {
   const points = sessions.flatMap((session) => {
     const stallRatio = stallRatioOf(session);
     const { latencyMs, number } = session;
@@ -68,7 +70,25 @@ const showFrontier = (sessions: readonly SessionSummary[]): void => {
         ];
   });
   const place = byId('frontier');
-  place.replaceChildren(scatter(points, place.clientWidth));
+  place.replaceChildren(
+    scatter({ points, groups: learning === undefined ? [] : groupEllipses(learning) }, place.clientWidth),
+  );
+};
+
+/** What somebody has opened stays open. */
+const showLearned = (learning: LearningStatus | undefined): void => {
+  byId('learned-part').hidden = learning === undefined;
+  if (learning === undefined) {
+    return;
+  }
+  const place = byId('learned');
+  const wereOpen = [...place.children].map((part) => part instanceof HTMLDetailsElement && part.open);
+  setText(byId('learned-words'), learningWords(learning));
+  const parts = learnedParts(learning);
+  parts.forEach((part, index) => {
+    (part as HTMLDetailsElement).open = wereOpen[index] === true;
+  });
+  place.replaceChildren(...parts);
 };
 
 const rowOf = (session: SessionSummary): HTMLElement => {
@@ -194,7 +214,9 @@ const refresh = async (): Promise<void> => {
     keyForm.hidden = true;
     byId('content').hidden = false;
     byId('trouble').hidden = true;
-    showFrontier(sessions);
+    const learning = await ask<LearningStatus>('/api/learning');
+    showFrontier(sessions, learning);
+    showLearned(learning);
     showViewers(sessions);
     await refreshTimeline();
   } catch (error) {

@@ -9,6 +9,16 @@ export type ScatterPoint = {
   readonly onPick: () => void;
 };
 
+/** A group of viewers: its means, as wide and high as their 95 % intervals. */
+export type Ellipse = {
+  readonly latencyMs: number;
+  readonly latencyHalfMs: number;
+  readonly stallRatio: number;
+  readonly stallHalfRatio: number;
+  readonly label: string;
+  readonly kind: 'first' | 'second';
+};
+
 export type Line = {
   readonly name: string;
   readonly values: readonly (number | null)[];
@@ -51,7 +61,10 @@ export const stallWords = (ratio: number): string =>
   ratio === 0 ? '0 %' : `${(100 * ratio).toFixed(ratio < 0.1 ? 1 : 0)} %`;
 
 /** Latency by its logarithm, stutter by its root: nothing at all has a place, and a little is seen. */
-export const scatter = (points: readonly ScatterPoint[], widthPx: number): SVGElement => {
+export const scatter = (
+  { points, groups }: { readonly points: readonly ScatterPoint[]; readonly groups: readonly Ellipse[] },
+  widthPx: number,
+): SVGElement => {
   const width = clip(widthPx, ...WIDTH_PX);
   const svg = frame({ width, height: SCATTER_HEIGHT }, `Latency against stutter of ${points.length} viewers`);
   const [low, high] = LATENCY_MS;
@@ -74,6 +87,17 @@ export const scatter = (points: readonly ScatterPoint[], widthPx: number): SVGEl
     svg.append(
       shape('text', { class: 'tick', x: EDGE.left - 8, y: yOf(ratio) + 4, 'text-anchor': 'end' }, stallWords(ratio)),
     );
+  }
+  for (const { latencyMs, latencyHalfMs, stallRatio, stallHalfRatio, label, kind } of groups) {
+    const [left, right] = [xOf(latencyMs - latencyHalfMs), xOf(latencyMs + latencyHalfMs)];
+    const [below, above] = [yOf(stallRatio - stallHalfRatio), yOf(stallRatio + stallHalfRatio)];
+    const round = shape('ellipse', {
+      ...{ class: `group ${kind}`, cx: (left + right) / 2, cy: (below + above) / 2 },
+      ...{ rx: Math.max(3, (right - left) / 2), ry: Math.max(3, (below - above) / 2) },
+    });
+    round.append(shape('title', {}, `${label}: ${latencyWords(latencyMs)}, stood still ${stallWords(stallRatio)}`));
+    svg.append(round);
+    svg.append(shape('text', { class: `tick ${kind}`, x: right + 6, y: (below + above) / 2 + 4 }, label));
   }
   for (const { latencyMs, stallRatio, label, isLive, onPick } of points) {
     const at = { cx: xOf(latencyMs), cy: yOf(stallRatio), r: 6 };
