@@ -59,10 +59,10 @@ export const PARAMETER_RANGES: Readonly<Record<keyof Parameters, Range>> = {
   repairPatienceRatio: { default: 1, min: 0, max: 3, unit: '× D' },
   needHalfLifeS: { default: 20, min: 5, max: 90, unit: 's' },
   playoutMarginMs: { default: 0, min: 0, max: 80, unit: 'ms' },
-  playoutGraceMs: { default: 30, min: 0, max: 155, unit: 'ms' },
+  playoutGraceMs: { default: 60, min: 0, max: 155, unit: 'ms' },
   playoutMinMs: { default: 20, min: 20, max: 150, unit: 'ms' },
   playoutMaxMs: { default: 400, min: 150, max: 2_500, unit: 'ms' },
-  playoutFallMsPerS: { default: 8, min: 5, max: 100, unit: 'ms/s' },
+  playoutFallMsPerS: { default: 20, min: 5, max: 100, unit: 'ms/s' },
 };
 
 const NAMES = Object.keys(PARAMETER_RANGES) as (keyof Parameters)[];
