@@ -148,6 +148,7 @@ export class AdaptiveController implements CongestionController {
     this.#gopAtMs = nowMs;
     this.#isGopCut = false;
     this.#isKeyframeDue = true;
+    this.#decision.isBacklogDropped = this.#mechanisms.hasTailCut && this.#backlogMs > this.#parameters.dropBacklogMs;
     this.#estimator.onGop(needOf(offer.renditions[0], 0), nowMs);
     const needMs = this.#twin.takeWorstNeedMs();
     if (!Number.isNaN(needMs)) {
@@ -156,7 +157,6 @@ export class AdaptiveController implements CongestionController {
     this.#repairRatio += REPAIR_SMOOTHING * (this.#repairBytes / Math.max(1, this.#videoBytes) - this.#repairRatio);
     this.#videoBytes = 0;
     this.#repairBytes = 0;
-    const beforeIndex = this.#allocator.index;
     this.#decision.renditionIndex = this.#allocator.onGop(
       offer,
       {
@@ -167,13 +167,6 @@ export class AdaptiveController implements CongestionController {
       },
       nowMs,
     );
-    this.#decision.isBacklogDropped =
-      this.#mechanisms.hasTailCut && this.#backlogMs > this.#backlogKeptMs(this.#allocator.index < beforeIndex);
-  }
-
-  /** Where a lower rendition follows, what waits of the higher one only holds it up; else it is wanted as long as the viewer's delay covers it. */
-  #backlogKeptMs(isFalling: boolean): number {
-    return this.#parameters.dropBacklogMs + (isFalling ? 0 : this.#playout.delayMs);
   }
 
   onPicture(picture: SentPicture, _nowMs: number): void {

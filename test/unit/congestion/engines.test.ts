@@ -1,10 +1,8 @@
 /** The engines one by one: trains, playout, allocator, repairs, join, headroom, reports. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { AdaptiveController } from '../../../server/congestion/adaptive-controller.ts';
 import { Allocator } from '../../../server/congestion/allocator.ts';
 import type { GopOffer } from '../../../server/congestion/controller.ts';
-import { PRIOR_DEFAULT } from '../../../server/congestion/controller.ts';
 import { Headroom } from '../../../server/congestion/headroom.ts';
 import { planJoin } from '../../../server/congestion/join.ts';
 import { PARAMETER_RANGES, parametersWith, tuneFor } from '../../../server/congestion/parameters.ts';
@@ -299,30 +297,4 @@ test("a queue that stays for seconds is others', one that comes and goes is not"
     watch((atMs) => 200 + (atMs % 700) / 10),
     [200, 200],
   );
-});
-
-test('what waits at a keyframe is kept as far as the viewer waits for it, unless a lower rendition follows', () => {
-  const rateBps = 10_000_000;
-  const isDropped = (backlogMs: number, offer: GopOffer): boolean => {
-    const controller = new AdaptiveController({
-      smoothnessRatio: 0.5,
-      prior: { ...PRIOR_DEFAULT, rateBps },
-      hasTransportFeedback: true,
-      hasPlayoutDelay: true,
-    });
-    assert.equal(controller.join({ ...OFFER, keyframeAgeMs: 0 }, 0).renditionIndex, 3);
-    const backlogBytes = (backlogMs * rateBps) / 8_000;
-    controller.decide(0, backlogBytes);
-    controller.onGop(offer, 1_000);
-    return controller.decide(1_000, backlogBytes).isBacklogDropped;
-  };
-  const dearer = {
-    ...OFFER,
-    renditions: OFFER.renditions.map((rendition) => ({ ...rendition, bitrateBps: 20 * rendition.bitrateBps })),
-  };
-  assert.equal(PRIOR_DEFAULT.playoutDelayMs, 80);
-  assert.equal(isDropped(200, OFFER), false);
-  assert.equal(isDropped(300, OFFER), true);
-  assert.equal(isDropped(200, dearer), true);
-  assert.equal(isDropped(100, dearer), false);
 });
