@@ -2,6 +2,7 @@
  * What transport-cc says about the way to one viewer: each packet matched with its sending, and from that the acknowledged rate, the
  * trend and the height of the queue, losses, probes, and what dense trains of packets show. Estimators draw their conclusions from it.
  */
+import { ArrivalClock } from './arrival-clock.ts';
 import type { ArrivalReport, SentPacket } from './controller.ts';
 import { AckedRate } from './gcc/acked-rate.ts';
 import { LOSS_TOLERANCE_DEFAULT, LossBased } from './gcc/loss-based.ts';
@@ -17,7 +18,6 @@ export type ArrivalSink = {
   onGuessed(videoSeqExt: number, arrivedAtMs: number): void;
 };
 
-const CLOCK_WRAP_MS = 2 ** 24 * 64;
 const BASE_HALF_WINDOW_MS = 15_000;
 const RTT_SMOOTHING = 0.125;
 const RTT_UNKNOWN_MS = 100;
@@ -33,7 +33,7 @@ export class LinkObserver {
   readonly loss: LossBased;
   readonly probe = new ProbeMeter();
   readonly trains = new TrainSampler();
-  #clockMs = Number.NaN;
+  readonly #clock = new ArrivalClock();
   #answeredSeqExt = -1;
   #feedbackAtMs = Number.NaN;
   #firstSentAtMs = Number.NaN;
@@ -181,7 +181,7 @@ export class LinkObserver {
       if (!history.markArrived(seqExt)) {
         continue;
       }
-      const arrivedAtMs = this.#unwrap(wireMs);
+      const arrivedAtMs = this.#clock.unwrap(wireMs);
       lastArrivedMs = arrivedAtMs;
       lastSentMs = sentAtMs;
       leastQueueMs = Math.min(leastQueueMs, this.#observeDelay(arrivedAtMs - sentAtMs, nowMs));
@@ -212,7 +212,7 @@ export class LinkObserver {
     if (index === report.count || !history.has(neighbour)) {
       return;
     }
-    const delayMs = this.#unwrap(report.arrivedMs[index] ?? 0) - history.sentAtMs(neighbour);
+    const delayMs = this.#clock.unwrap(report.arrivedMs[index] ?? 0) - history.sentAtMs(neighbour);
     const fromSeqExt = Math.max(this.#answeredSeqExt + 1, report.baseSeqExt - HISTORY_MAX_COUNT);
     for (let seqExt = fromSeqExt; seqExt < report.baseSeqExt; seqExt += 1) {
       const videoSeqExt = history.has(seqExt) ? history.videoSeqExt(seqExt) : -1;
@@ -277,16 +277,5 @@ export class LinkObserver {
       this.#leastRttSinceMs = nowMs;
     }
     this.#leastRttMs = Math.min(this.#leastRttMs, rttMs);
-  }
-
-  #unwrap(wireMs: number): number {
-    if (Number.isNaN(this.#clockMs)) {
-      this.#clockMs = wireMs;
-      return wireMs;
-    }
-    const turns = Math.round((this.#clockMs - wireMs) / CLOCK_WRAP_MS);
-    const atMs = wireMs + turns * CLOCK_WRAP_MS;
-    this.#clockMs = Math.max(this.#clockMs, atMs);
-    return atMs;
   }
 }

@@ -10,11 +10,10 @@ import type {
   JoinOffer,
   JoinPlan,
   PlayerReport,
-  ReceptionNews,
-  SentPacket,
   SentPicture,
 } from '../controller.ts';
 import type { Parameters } from '../parameters.ts';
+import { PassingController } from '../passing-controller.ts';
 import type { TwinView } from '../receiver-twin/receiver-twin.ts';
 import { LinkFeatures } from './link-features.ts';
 import { SessionMeter } from './session-meter.ts';
@@ -43,8 +42,7 @@ export type Guides = {
 const LOOK_EVERY_MS = 1_000;
 const SAMPLE_EVERY_MS = 200;
 
-export class GuidedController implements CongestionController {
-  readonly #controller: CongestionController;
+export class GuidedController extends PassingController {
   readonly #guide: Guide;
   readonly #watched: Watched;
   #sampleAtMs = Number.POSITIVE_INFINITY;
@@ -54,56 +52,44 @@ export class GuidedController implements CongestionController {
 
   /** `twin`: the controller's own, where it has one. */
   constructor(controller: CongestionController, twin: TwinView | undefined, guide: Guide) {
-    this.#controller = controller;
+    super(controller);
     this.#guide = guide;
     this.#watched = { meter: new SessionMeter(twin), link: new LinkFeatures() };
   }
 
-  join(offer: JoinOffer, nowMs: number): JoinPlan {
+  override join(offer: JoinOffer, nowMs: number): JoinPlan {
     this.#watched.meter.onGop(offer, nowMs);
     this.#sampleAtMs = nowMs;
     this.#lookAtMs = nowMs + LOOK_EVERY_MS;
     this.#guide.onJoined(nowMs);
-    return this.#controller.join(offer, nowMs);
+    return super.join(offer, nowMs);
   }
 
-  onGop(offer: GopOffer, nowMs: number): void {
+  override onGop(offer: GopOffer, nowMs: number): void {
     this.#watched.meter.onGop(offer, nowMs);
-    this.#controller.onGop(offer, nowMs);
+    super.onGop(offer, nowMs);
   }
 
-  onPicture(picture: SentPicture, nowMs: number): void {
+  override onPicture(picture: SentPicture, nowMs: number): void {
     this.#watched.meter.onPicture(picture, nowMs);
-    this.#controller.onPicture(picture, nowMs);
+    super.onPicture(picture, nowMs);
   }
 
-  onPacketSent(packet: SentPacket, nowMs: number): void {
-    this.#controller.onPacketSent(packet, nowMs);
-  }
-
-  onFeedback(report: ArrivalReport, nowMs: number): boolean {
-    const isPlausible = this.#controller.onFeedback(report, nowMs);
+  override onFeedback(report: ArrivalReport, nowMs: number): boolean {
+    const isPlausible = super.onFeedback(report, nowMs);
     if (isPlausible) {
       this.#watched.link.onFeedback(report, nowMs);
     }
     return isPlausible;
   }
 
-  onReception(news: ReceptionNews, nowMs: number): void {
-    this.#controller.onReception(news, nowMs);
-  }
-
-  onPlayerReport(report: PlayerReport, nowMs: number): void {
-    this.#controller.onPlayerReport(report, nowMs);
+  override onPlayerReport(report: PlayerReport, nowMs: number): void {
+    super.onPlayerReport(report, nowMs);
     this.#watched.meter.onPlayerReport(report, nowMs);
   }
 
-  onNack(videoSeqExt: number, packetBytes: number, nowMs: number): number {
-    return this.#controller.onNack(videoSeqExt, packetBytes, nowMs);
-  }
-
-  decide(nowMs: number, backlogBytes: number): Decision {
-    const decision = this.#controller.decide(nowMs, backlogBytes);
+  override decide(nowMs: number, backlogBytes: number): Decision {
+    const decision = super.decide(nowMs, backlogBytes);
     this.#nowMs = nowMs;
     if (nowMs >= this.#sampleAtMs) {
       this.#sampleAtMs = nowMs + SAMPLE_EVERY_MS;
@@ -114,27 +100,23 @@ export class GuidedController implements CongestionController {
       this.#watched.meter.look(decision, nowMs);
       const parameters = this.#guide.onLook(this.#watched, nowMs);
       if (parameters !== undefined) {
-        this.#controller.retune(parameters);
+        super.retune(parameters);
       }
     }
     return decision;
   }
 
-  setSmoothness(smoothnessRatio: number): void {
+  override setSmoothness(smoothnessRatio: number): void {
     this.#guide.onSmoothness();
-    this.#controller.setSmoothness(smoothnessRatio);
+    super.setSmoothness(smoothnessRatio);
   }
 
-  retune(parameters: Parameters): void {
-    this.#controller.retune(parameters);
-  }
-
-  /** The session is over; may be called twice. */
-  close(): void {
+  /** May be called twice. */
+  override close(): void {
     if (!this.#isClosed) {
       this.#isClosed = true;
       this.#guide.onEnded(this.#watched, this.#nowMs);
-      this.#controller.close?.();
+      super.close();
     }
   }
 }
