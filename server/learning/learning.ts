@@ -1,6 +1,7 @@
 /** The learner in a running server: gives each session its guide, keeps time for it and its state on disk, and answers what was learned. */
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
+import { replacePrivateFileAsync } from '../base/private-file.ts';
 import type { Guide, Guides, SessionPlan, Watched } from '../congestion/learned/guided-controller.ts';
 import type { NetworkClass } from '../congestion/learned/link-features.ts';
 import type { LearningOptions } from '../congestion/learned/learning-options.ts';
@@ -16,7 +17,7 @@ import { Learner } from './learner.ts';
 import { writeState } from './learner-state.ts';
 import type { Refusals } from './learner-state.ts';
 import { SessionGuide } from './session-guide.ts';
-import { loadState, saveState } from './state-file.ts';
+import { loadState } from './state-file.ts';
 
 /** `off`: everybody has the own defaults. `pinned`: everybody but the holdout has one arm. */
 export type LearningMode =
@@ -191,7 +192,7 @@ export class Learning implements Guides {
       return;
     }
     try {
-      await saveState(this.#options.file, text);
+      await replacePrivateFileAsync(this.#options.file, text);
       this.#savedText = text;
       this.#isFailing = false;
     } catch (error) {

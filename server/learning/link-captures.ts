@@ -3,10 +3,11 @@
  * they were: random names, the day alone, no address, broadcast or time. A file is there whole or not at all; the oldest go first.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
+import { replacePrivateFileAsync } from '../base/private-file.ts';
 import { LINK_TRACE_STEP_MS, LinkCapture } from '../congestion/link-capture.ts';
 import type { LinkTrace } from '../congestion/link-capture.ts';
 import type { Log } from '../observability/log.ts';
@@ -79,9 +80,7 @@ export class LinkCaptures {
     const day = new Date(this.#clock.wallMs()).toISOString().slice(0, DAY_LENGTH);
     const file = path.join(folder, `link-${day}-${randomBytes(8).toString('hex')}.csv`);
     try {
-      await mkdir(folder, { recursive: true });
-      await writeFile(`${file}.new`, toCsv(trace), { mode: 0o600 });
-      await rename(`${file}.new`, file);
+      await replacePrivateFileAsync(file, toCsv(trace));
       await this.#makeRoom();
     } catch (error) {
       this.#log.warn('learning.capture.failed', { message: messageOf(error) });

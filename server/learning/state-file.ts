@@ -1,5 +1,5 @@
 /** The learner's state on disk: read once at the start, replaced as a whole so that a crash leaves the old one or the new one. */
-import { mkdir, open, readdir, rename } from 'node:fs/promises';
+import { readdir, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf } from '../base/errors.ts';
 import type { Log } from '../observability/log.ts';
@@ -67,18 +67,4 @@ const putAside = async (file: string, why: string, log: Log): Promise<string | u
     log.warn('congestion.learned.not_put_aside', { file, detail: messageOf(error) });
     return undefined;
   }
-};
-
-/** Written beside, flushed, and renamed. Rejects when the disk does not want it. */
-export const saveState = async (file: string, text: string): Promise<void> => {
-  await mkdir(path.dirname(file), { recursive: true });
-  const besideFile = `${file}.new`;
-  const handle = await open(besideFile, 'w', 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(besideFile, file);
 };

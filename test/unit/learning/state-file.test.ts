@@ -11,7 +11,8 @@ import { Prng } from '../../../server/base/prng.ts';
 import { Learner } from '../../../server/learning/learner.ts';
 import type { LearnerState } from '../../../server/learning/learner-state.ts';
 import { STATE_MAX_BYTES, emptyState, readState, writeState } from '../../../server/learning/learner-state.ts';
-import { loadState, saveState } from '../../../server/learning/state-file.ts';
+import { replacePrivateFileAsync } from '../../../server/base/private-file.ts';
+import { loadState } from '../../../server/learning/state-file.ts';
 import type { Log, LogFields } from '../../../server/observability/log.ts';
 import { silentLog } from '../../../server/observability/log.ts';
 import { MIDDLING, lesson, newLearner, someFeatures } from '../../support/learning.ts';
@@ -122,7 +123,7 @@ test('a file that cannot be used is one line, is put aside, and nothing is known
   assert.equal(lines[0]![0], 'congestion.learned.refused');
   assert.equal(lines[0]![1]['code'], 'LEARNED_NOT_JSON');
   assert.deepEqual(await readdir(folder), ['learned.json.refused']);
-  await saveState(file, goodText());
+  await replacePrivateFileAsync(file, goodText());
   assert.equal((await loadState(file, 5, silentLog)).arms.size, 1);
 });
 
@@ -130,7 +131,7 @@ test('what other nodes have learned is added once', async (context) => {
   const folder = await mkdtemp(path.join(tmpdir(), 'sluice-learned-'));
   context.after(async () => rm(folder, { recursive: true }));
   const file = path.join(folder, 'learned.json');
-  await saveState(file, goodText());
+  await replacePrivateFileAsync(file, goodText());
   await writeFile(path.join(folder, 'learned-north.json'), goodText());
   await writeFile(path.join(folder, 'learned-south.json'), 'not a state');
   const countOf = (state: LearnerState): number =>
@@ -146,11 +147,11 @@ test('what other nodes have learned is added once', async (context) => {
 
 /** Writes states of growing size without end. */
 const WRITER = (stateFile: string): string => `
-  const { saveState } = await import(${JSON.stringify(pathToFileURL(path.resolve(import.meta.dirname, '../../../server/learning/state-file.ts')).href)});
+  const { replacePrivateFileAsync } = await import(${JSON.stringify(pathToFileURL(path.resolve(import.meta.dirname, '../../../server/base/private-file.ts')).href)});
   const text = process.argv[1];
   process.stdout.write('begun');
   for (let index = 1; ; index += 1) {
-    await saveState(${JSON.stringify(stateFile)}, text.replace('"fadedAtWallMs":0', '"fadedAtWallMs":' + index).padEnd(200_000));
+    await replacePrivateFileAsync(${JSON.stringify(stateFile)}, text.replace('"fadedAtWallMs":0', '"fadedAtWallMs":' + index).padEnd(200_000));
   }`;
 
 test('killed while it writes, the file is the old one or the new one', async (context) => {
