@@ -1,4 +1,5 @@
 /** The last minutes of one viewer, second by second, for whoever looks into a complaint: what was decided for it, and what it saw. Pure, of fixed size. */
+import type { Decision } from '../../congestion/controller.ts';
 
 export type TimelinePoint = {
   /** Since the session was opened. */
@@ -15,7 +16,17 @@ export type TimelinePoint = {
   readonly renditionId: string;
 };
 
-export const TIMELINE_STEP_MS = 1_000;
+/** How a viewer fares, by totals since its session was opened. */
+export type TimelineLook = {
+  readonly atMs: number;
+  readonly decision: Pick<Decision, 'estimateBps' | 'playoutDelayMs' | 'queueDelayMs' | 'rttMs'>;
+  readonly sentBytes: number;
+  /** As its player said last; undefined: it has not. */
+  readonly reported: { readonly stallMs: number; readonly latencyMs?: number | null } | undefined;
+  readonly renditionId: string;
+};
+
+const STEP_MS = 1_000;
 /** Five minutes. */
 const POINT_MAX_COUNT = 300;
 const COLUMNS = [
@@ -35,14 +46,29 @@ export class SessionTimeline {
   readonly #renditionAt = new Uint8Array(POINT_MAX_COUNT);
   readonly #renditionIds: string[] = [];
   #count = 0;
+  // Of the last look that was kept.
+  #lookedAtMs = 0;
+  #sentBytes = 0;
+  #stallMs = 0;
 
-  add(point: TimelinePoint): void {
-    const at = this.#count % POINT_MAX_COUNT;
-    COLUMNS.forEach((name, column) => {
-      this.#values[at * COLUMNS.length + column] = point[name];
+  /** A few times a second: one a second is kept. */
+  look({ atMs, decision, sentBytes, reported, renditionId }: TimelineLook): void {
+    const passedMs = atMs - this.#lookedAtMs;
+    if (passedMs < STEP_MS) {
+      return;
+    }
+    const stallMs = reported?.stallMs ?? 0;
+    this.#add({
+      ...{ atMs, renditionId, estimateBps: decision.estimateBps, rttMs: decision.rttMs },
+      playoutDelayMs: decision.playoutDelayMs ?? Number.NaN,
+      queueDelayMs: decision.queueDelayMs,
+      sentBps: (8_000 * (sentBytes - this.#sentBytes)) / passedMs,
+      latencyMs: reported?.latencyMs ?? Number.NaN,
+      frozenMs: stallMs - this.#stallMs,
     });
-    this.#renditionAt[at] = this.#indexOf(point.renditionId);
-    this.#count += 1;
+    this.#lookedAtMs = atMs;
+    this.#sentBytes = sentBytes;
+    this.#stallMs = stallMs;
   }
 
   /** Oldest first. */
@@ -59,6 +85,15 @@ export class SessionTimeline {
         renditionId: this.#renditionIds[this.#renditionAt[at] ?? 0] ?? '',
       };
     });
+  }
+
+  #add(point: TimelinePoint): void {
+    const at = this.#count % POINT_MAX_COUNT;
+    COLUMNS.forEach((name, column) => {
+      this.#values[at * COLUMNS.length + column] = point[name];
+    });
+    this.#renditionAt[at] = this.#indexOf(point.renditionId);
+    this.#count += 1;
   }
 
   #indexOf(renditionId: string): number {

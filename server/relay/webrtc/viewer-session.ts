@@ -20,7 +20,7 @@ import { PlayerReports } from './player-reports.ts';
 import type { RenditionOffer } from './rendition-offer.ts';
 import type { RtpMapping } from './rtp-mapping.ts';
 import type { TimelinePoint } from './session-timeline.ts';
-import { SessionTimeline, TIMELINE_STEP_MS } from './session-timeline.ts';
+import { SessionTimeline } from './session-timeline.ts';
 import { ViewerLink } from './viewer-link.ts';
 
 export type ViewerSessionOptions = {
@@ -88,10 +88,7 @@ export class ViewerSession {
   #endReason: string | undefined;
   #pathKind = 'none';
   readonly #timeline = new SessionTimeline();
-  #observedAtMs: number;
   #smoothnessRatio: number;
-  #observedBytes = 0;
-  #observedStallMs = 0;
   #reported: PlayerTotals | undefined;
 
   constructor(options: ViewerSessionOptions) {
@@ -103,7 +100,6 @@ export class ViewerSession {
     this.remoteIce = options.remoteIce;
     this.mid = video?.mid ?? audio?.mid ?? '0';
     this.#openedAtMs = clock.nowMs();
-    this.#observedAtMs = this.#openedAtMs;
     this.#smoothnessRatio = options.smoothnessRatio;
     this.#controller = options.createController({
       sessionId: this.id,
@@ -253,30 +249,16 @@ export class ViewerSession {
     return this.#timeline.points();
   }
 
-  /** To be called a few times a second: once a second it is noted how the viewer fares. */
+  /** To be called a few times a second: notes how the viewer fares. */
   observe(): void {
-    const nowMs = this.#clock.nowMs();
-    const passedMs = nowMs - this.#observedAtMs;
     const { decision } = this;
-    if (passedMs < TIMELINE_STEP_MS || !this.isConnected || decision === undefined) {
-      return;
+    if (this.isConnected && decision !== undefined) {
+      this.#timeline.look({
+        atMs: this.#clock.nowMs() - this.#openedAtMs,
+        ...{ decision, reported: this.#reported, renditionId: this.renditionId ?? '' },
+        sentBytes: this.#link.totals.bytes,
+      });
     }
-    const { bytes } = this.#link.totals;
-    const stallMs = this.#reported?.stallMs ?? 0;
-    this.#timeline.add({
-      atMs: nowMs - this.#openedAtMs,
-      estimateBps: decision.estimateBps,
-      sentBps: (8_000 * (bytes - this.#observedBytes)) / passedMs,
-      playoutDelayMs: decision.playoutDelayMs ?? Number.NaN,
-      queueDelayMs: decision.queueDelayMs,
-      rttMs: decision.rttMs,
-      latencyMs: this.#reported?.latencyMs ?? Number.NaN,
-      frozenMs: stallMs - this.#observedStallMs,
-      renditionId: this.renditionId ?? '',
-    });
-    this.#observedAtMs = nowMs;
-    this.#observedBytes = bytes;
-    this.#observedStallMs = stallMs;
   }
 
   /** λ from now on: 0 reacts, 1 is smooth. */

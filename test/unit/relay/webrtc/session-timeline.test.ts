@@ -1,27 +1,46 @@
 /** The last minutes of a viewer, second by second. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { TimelinePoint } from '../../../../server/relay/webrtc/session-timeline.ts';
+import type { TimelineLook, TimelinePoint } from '../../../../server/relay/webrtc/session-timeline.ts';
 import { SessionTimeline } from '../../../../server/relay/webrtc/session-timeline.ts';
 
-const pointAt = (second: number): TimelinePoint => ({
-  ...{ atMs: 1_000 * second, estimateBps: 2_000_000, sentBps: 1_500_000, playoutDelayMs: 80 },
-  ...{ queueDelayMs: 3, rttMs: 40, latencyMs: second === 0 ? Number.NaN : 130, frozenMs: 0 },
+const DECISION = { estimateBps: 2_000_000, playoutDelayMs: 80, queueDelayMs: 3, rttMs: 40 };
+
+/** 125 kB a second; the player speaks from the third second on, and stands still for 200 ms in each tenth. */
+const lookAt = (second: number): TimelineLook => ({
+  atMs: 1_000 * second,
+  decision: DECISION,
+  sentBytes: 125_000 * second,
+  reported: second < 3 ? undefined : { stallMs: 200 * Math.floor(second / 10), latencyMs: 130 },
   renditionId: second < 200 ? 'h480' : 'source-video',
 });
 
-test('it tells the seconds in their order, with what was not known left open', () => {
+const pointAt = (second: number): TimelinePoint => ({
+  ...{ atMs: 1_000 * second, ...DECISION, sentBps: 1_000_000 },
+  latencyMs: second < 3 ? Number.NaN : 130,
+  frozenMs: second % 10 === 0 ? 200 : 0,
+  renditionId: second < 200 ? 'h480' : 'source-video',
+});
+
+test('it tells the seconds in their order, each by itself, with what was not known left open', () => {
   const timeline = new SessionTimeline();
   assert.deepEqual(timeline.points(), []);
-  timeline.add(pointAt(0));
-  timeline.add(pointAt(1));
-  assert.deepEqual(timeline.points(), [pointAt(0), pointAt(1)]);
+  for (let tenth = 1; tenth <= 40; tenth += 1) {
+    timeline.look(tenth % 10 === 0 ? lookAt(tenth / 10) : { ...lookAt(0), atMs: 100 * tenth });
+  }
+  assert.deepEqual(timeline.points(), [1, 2, 3, 4].map(pointAt));
+});
+
+test('a viewer for whom no delay is decided has none in its line', () => {
+  const timeline = new SessionTimeline();
+  timeline.look({ ...lookAt(1), decision: { ...DECISION, playoutDelayMs: undefined } });
+  assert.ok(Number.isNaN(timeline.points()[0]!.playoutDelayMs));
 });
 
 test('it keeps the last five minutes, whatever the session lasts, and which rendition each second had', () => {
   const timeline = new SessionTimeline();
-  for (let second = 0; second < 450; second += 1) {
-    timeline.add(pointAt(second));
+  for (let second = 1; second < 450; second += 1) {
+    timeline.look(lookAt(second));
   }
   const points = timeline.points();
   assert.equal(points.length, 300);
