@@ -19,6 +19,7 @@ import type { SplitName, Trace } from '../sim/corpus.ts';
 import { loadCorpus } from '../sim/corpus.ts';
 import { ACTIVE_PARAMETERS } from './active-parameters.ts';
 import { loadCaptured } from './captured.ts';
+import { fail, numberOf } from './command-line.ts';
 import { isShippable, tellComparison } from './comparison.ts';
 import { drawEpisodes, sourceOf } from './episode-source.ts';
 import { RUNGS, widened } from './halving.ts';
@@ -66,18 +67,6 @@ const { values } = parseArgs({
     verify: { type: 'string' },
   },
 });
-
-const fail = (text: string): never => {
-  console.error(`learn: ${text}`);
-  process.exit(2);
-};
-
-const numberOf = (name: string, value: string, [min, max]: readonly [number, number]): number => {
-  const number = Number(value);
-  return Number.isFinite(number) && number >= min && number <= max
-    ? number
-    : fail(`--${name}: expected ${min} to ${max}, got ${value}`);
-};
 
 const networkClass =
   POLICY_CLASSES.find((name) => name === values.class) ??

@@ -8,6 +8,7 @@
 import { writeFile } from 'node:fs/promises';
 import { setPriority } from 'node:os';
 import { parseArgs } from 'node:util';
+import { fail, numberOf } from './command-line.ts';
 import type { NewNetwork } from './made-up-networks.ts';
 import type { MonthOptions } from './month.ts';
 import { measureArms, playMonth } from './month.ts';
@@ -32,18 +33,6 @@ const { values } = parseArgs({
     html: { type: 'string' },
   },
 });
-
-const fail = (text: string): never => {
-  console.error(`learn: ${text}`);
-  process.exit(2);
-};
-
-const numberOf = (name: string, value: string, [min, max]: readonly [number, number]): number => {
-  const number = Number(value);
-  return Number.isFinite(number) && number >= min && number <= max
-    ? number
-    : fail(`--${name}: expected ${min} to ${max}, got ${value}`);
-};
 
 const kindOf = (name: string, value: string): NewNetwork =>
   KINDS.find((kind) => kind === value) ?? fail(`--${name}: expected one of ${KINDS.join(', ')}, got ${value}`);
