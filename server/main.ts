@@ -44,14 +44,12 @@ import { startDemo } from '../transcode/demo-source.ts';
 import { REPAIRED_VIDEO } from '../transcode/essentials.ts';
 import { makeSheet } from '../transcode/stills.ts';
 import { createViewersView } from './viewer-timelines.ts';
+import { createHintsView } from './playback-hints.ts';
 import { createSmoothnessView } from './smoothness.ts';
 import { createSessionsView } from './viewer-sessions.ts';
 import { WebRtcPort } from './webrtc-transport/webrtc-port.ts';
 import { welcomeText } from './welcome.ts';
 
-/** Largest changes of playback speed; the target latency is what the playlists allow (0: not known yet). */
-/** What LL-HLS players may use (CONGESTION 8.3). */
-const HINTS = { v: 1, fastRatio: 0.08, slowRatio: 0.05, bandwidthDownRatio: 0.85, bandwidthUpRatio: 0.6 } as const;
 const DEMO_NAME = 'demo';
 const PROJECT_FOLDER = resolve(import.meta.dirname, '..');
 const PLAYER_FOLDER = resolve(PROJECT_FOLDER, 'player/dist');
@@ -191,18 +189,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     sessions: createSessionsView(webRtc, metrics),
     viewers: createViewersView(webRtc, clock),
     smoothness: createSmoothnessView({ hub, webRtc, keys }),
-    hints: {
-      hintsFor: (name) => {
-        const broadcast = hub.find(name);
-        const { smoothnessRatio, startRateBps } = congestion;
-        return {
-          ...HINTS,
-          targetLatencyMs: hls.holdBackMs(name) ?? 0,
-          smoothnessRatio: broadcast === undefined ? smoothnessRatio : webRtc.smoothnessOf(broadcast),
-          startBandwidthBps: startRateBps,
-        };
-      },
-    },
+    hints: createHintsView({ hub, hls, webRtc }, congestion),
     learning: createLearningView(learning),
     health: { readiness: () => ({ isReady: !drain.isDraining, problems: drain.isDraining ? ['draining'] : [] }) },
     access: {

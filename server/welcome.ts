@@ -27,7 +27,9 @@ export const welcomeText = (facts: WelcomeFacts): string => {
     '  Paste into OBS (Settings → Stream → Service: Custom):',
     `    Server:      rtmp://localhost:${facts.rtmpPort}/live`,
     `    Stream key:  ${streamKeyLine(facts)}`,
-    ...(facts.isFirstRun ? [`    Admin key:   ${facts.keys.adminKey}   (for /api/keys; not for OBS)`] : []),
+    ...(facts.isFirstRun
+      ? [`    Admin key:   ${facts.keys.adminKey}   (for /dashboard and the API; not for OBS)`]
+      : []),
     facts.isLoopbackOpen
       ? '  An encoder on this machine may leave the key out.'
       : '  Every encoder needs its key (publish.loopback in config/default.yaml says why).',
