@@ -51,7 +51,8 @@ export const learningWords = (status: LearningStatus): string => {
     off: 'Learning is off: everybody has the defaults',
     pinned: `Everybody but the holdout has “${status.pinnedArm}”`,
   };
-  return `${modes[status.mode]}. ${Math.round(100 * status.holdoutRatio)} % of viewers are held out and never get what was learned. Compared since ${since}. Not learned from: ${unreported} sessions without reports, ${contradicted} whose reports the server contradicts, ${short} too short.`;
+  const seen = learnedParts(status).length === 0 ? ' No session has taught anything yet.' : '';
+  return `${modes[status.mode]}. ${Math.round(100 * status.holdoutRatio)} % of viewers are held out and never get what was learned. Compared since ${since}. Not learned from: ${unreported} sessions without reports, ${contradicted} whose reports the server contradicts, ${short} too short.${seen}`;
 };
 
 /** Mean latency and stutter of each group with their 95 % intervals; none where a group has nobody. */
@@ -80,8 +81,12 @@ export const groupEllipses = ({ comparisons }: LearningStatus): Ellipse[] => {
 const differenceOf = ({ differences }: LearningComparison, measure: string): Difference | undefined =>
   differences.find((difference) => difference.measure === measure);
 
+/** Empty while no session has taught anything. */
 export const learnedParts = ({ comparisons, classes }: LearningStatus): HTMLElement[] => [
-  ...comparisons.filter(({ networkClass }) => networkClass === 'all').map(comparisonPart),
+  ...comparisons
+    .filter(({ networkClass }) => networkClass === 'all')
+    .filter(({ learningSessionCount, holdoutSessionCount }) => learningSessionCount + holdoutSessionCount > 0)
+    .map(comparisonPart),
   ...classes.filter(({ sessionCount }) => sessionCount > 0).map(classPart),
 ];
 

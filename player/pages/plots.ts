@@ -39,6 +39,9 @@ const LINES_HEIGHT = 120;
 const EDGE = { left: 64, right: 12, top: 12, bottom: 30 };
 const LATENCY_MS: readonly [number, number] = [50, 8_000];
 const LATENCY_TICKS_MS = [50, 100, 200, 500, 1_000, 2_000, 5_000];
+/** Where there is no room for all. */
+const LATENCY_TICKS_FEW_MS = [50, 200, 1_000, 5_000];
+const TICK_PX = 62;
 const STALL_MAX_RATIO = 0.4;
 const STALL_TICKS = [0, 0.01, 0.03, 0.1, 0.2, 0.4];
 
@@ -74,7 +77,8 @@ export const scatter = (
     const share = Math.sqrt(clip(ratio, 0, STALL_MAX_RATIO) / STALL_MAX_RATIO);
     return SCATTER_HEIGHT - EDGE.bottom - (SCATTER_HEIGHT - EDGE.top - EDGE.bottom) * share;
   };
-  for (const ms of LATENCY_TICKS_MS) {
+  const hasRoom = width - EDGE.left - EDGE.right > TICK_PX * LATENCY_TICKS_MS.length;
+  for (const ms of hasRoom ? LATENCY_TICKS_MS : LATENCY_TICKS_FEW_MS) {
     svg.append(
       shape('line', { class: 'grid', x1: xOf(ms), x2: xOf(ms), y1: EDGE.top, y2: SCATTER_HEIGHT - EDGE.bottom }),
     );
