@@ -1,6 +1,6 @@
 /**
- * Runs benchmarks and prints their table: `node test/bench/main.ts [NAME…] [--clips DIR]`, all without names. Ends with 1 when a number was not
- * reached. Other benches join by exporting a `Bench` and standing in this list.
+ * Runs benchmarks and prints their table: `node test/bench/main.ts [NAME…] [--clips DIR]`, all without names; a name also stands for those that begin
+ * with it (`ladder` for `ladder-cost`). Ends with 1 when a number was not reached. Other benches join by exporting a `Bench` and standing in this list.
  */
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -10,7 +10,7 @@ import { hlsBesideNginxBench } from './hls-beside-nginx.ts';
 import { hlsBlockedBench } from './hls-blocked.ts';
 import { idleCpuBench } from './idle-cpu.ts';
 import { joinBench } from './join.ts';
-import { ladderBench } from './ladder.ts';
+import { ladderBench, ladderCostBench } from './ladder.ts';
 import { latencyBench } from './latency.ts';
 import { mediaPlaneBench } from './media-plane.ts';
 import { memoryBench } from './memory.ts';
@@ -36,13 +36,15 @@ const BENCHES: readonly Bench[] = [
   narrowbandBench,
   idleCpuBench,
   ladderBench,
+  ladderCostBench,
 ];
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
   options: { clips: { type: 'string', default: '../shared/corpus/clips' } },
 });
-const unknown = wanted.filter((name) => BENCHES.every((bench) => bench.name !== name));
+const isMeant = (bench: Bench, name: string): boolean => bench.name === name || bench.name.startsWith(`${name}-`);
+const unknown = wanted.filter((name) => !BENCHES.some((bench) => isMeant(bench, name)));
 if (unknown.length > 0) {
   throw new TypeError(`no bench "${unknown.join(', ')}"; there are ${BENCHES.map((bench) => bench.name).join(', ')}`);
 }
@@ -50,7 +52,7 @@ if (unknown.length > 0) {
 const rows: BenchRow[] = [];
 let failureCount = 0;
 try {
-  for (const bench of BENCHES.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
+  for (const bench of BENCHES.filter((each) => wanted.length === 0 || wanted.some((name) => isMeant(each, name)))) {
     console.error(`… ${bench.name}`);
     try {
       rows.push(...(await bench.run({ clipsDir: values.clips })));
