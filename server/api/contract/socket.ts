@@ -4,6 +4,8 @@
  * rel `urn:sluice:socket`); without it the socket still carries clock, state and viewer count.
  */
 
+import type { CueMessage } from './cues.ts';
+
 /** `absent`: nobody publishes under this name. The rest as the broadcast's own states. */
 export type WatchState = 'absent' | 'waiting' | 'live' | 'reconnecting' | 'ended';
 
@@ -20,6 +22,7 @@ export type ServerMessage =
   | { readonly type: 'renditions'; readonly renditions: readonly RenditionSummary[] }
   /** Parameters for players; never needed to play. */
   | { readonly type: 'hints'; readonly hints: PlaybackHints }
+  | CueMessage
   /** The server is about to close the socket or the session, and why. */
   | { readonly type: 'closing'; readonly reason: string };
 
