@@ -402,6 +402,12 @@ export class Playback implements MediaPlayer {
       case 'hints':
         this.#hints = message.hints;
         return this.#hls?.session.hint(message.hints);
+      case 'cues':
+      case 'cue-mark':
+      case 'cue':
+      case 'cue-withdrawn':
+        // Nobody shows them yet.
+        return undefined;
       case 'closing':
         // Said before the socket or the session ends; either end is seen by itself, and a picture that goes on is kept.
         return undefined;

@@ -2,10 +2,11 @@
 import type { Outcome } from './episode.ts';
 
 /**
- * Beside what utility already takes, for stalls beyond the defaults'. CONGESTION 4.3 has no such guard; without it the search sold 0.08 % more
- * stall for 30 ms of latency and some quality, which utility grants at λ = 0.5 and the product's bar does not.
+ * Beside what utility already takes, for stalls beyond the defaults' and for those spared. CONGESTION 4.3 has no such weight; without it the search
+ * sold 0.08 % more stall for 30 ms of latency and some quality, which utility grants at λ = 0.5 and the product's bar (stall −55 % before all
+ * else, with median latency and quality to spare) does not; as a guard alone it left stall where it was.
  */
-const STALL_WEIGHT = 20;
+const STALL_WEIGHT = 12;
 const TAIL_RATIO = 0.1;
 const TAIL_WEIGHT = 0.5;
 const QUALITY_LOSS_FREE = 0.02;
@@ -13,7 +14,7 @@ const QUALITY_WEIGHT = 5;
 const PROBE_FREE_RATIO = 0.05;
 const PROBE_WEIGHT = 2;
 
-/** Its parts, each as it enters the sum. */
+/** Its parts, each as it enters the sum; `stallPenalty` is below 0 where stalls are spared. */
 export type Objective = {
   readonly value: number;
   readonly utilityGain: number;
@@ -33,12 +34,7 @@ export const objectiveOf = (outcomes: readonly Outcome[], defaults: readonly Out
   const gain = (value: (outcome: Outcome) => number): number => mean(outcomes, value) - mean(defaults, value);
   const tail = (some: readonly Outcome[]): number => tailMean(some.map(({ stallRatio }) => stallRatio));
   const utilityGain = gain(({ utility }) => utility);
-  const stallPenalty =
-    STALL_WEIGHT *
-    Math.max(
-      0,
-      gain(({ stallRatio }) => stallRatio),
-    );
+  const stallPenalty = STALL_WEIGHT * gain(({ stallRatio }) => stallRatio);
   const tailPenalty = TAIL_WEIGHT * Math.max(0, tail(outcomes) - tail(defaults));
   const qualityPenalty = QUALITY_WEIGHT * Math.max(0, -gain(({ qualityRatio }) => qualityRatio) - QUALITY_LOSS_FREE);
   const probePenalty = PROBE_WEIGHT * Math.max(0, mean(outcomes, ({ probeRatio }) => probeRatio) - PROBE_FREE_RATIO);

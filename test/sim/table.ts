@@ -3,10 +3,11 @@
  * from resampling files. Feasible traces and the others are kept apart.
  */
 import { Prng } from '../../server/base/prng.ts';
-import { Capacity } from '../latency/link/capacity.ts';
 import type { Trace } from './corpus.ts';
 import { linkOf } from './corpus.ts';
 import type { LadderOptions } from './ladder-source.ts';
+import type { OracleResult } from './oracle.ts';
+import { playOracle } from './oracle.ts';
 import type { Policy } from './policies.ts';
 import { B0, B1_CANDIDATES, B2, LOWEST, WIDE } from './policies.ts';
 import type { Score } from './score.ts';
@@ -36,10 +37,6 @@ export type Row = {
 
 const RESAMPLE_COUNT = 10_000;
 const SEED = 0x51c0;
-/** What the best of our mechanisms could buffer against an outage. */
-const ORACLE_DELAY_MS = 400;
-const ORACLE_FREEZE_MS = 188;
-const ORACLE_STEP_MS = 33;
 const CLASS_GROUP_MIN_COUNT = 8;
 
 export const evaluate = (policy: Policy, traces: readonly Trace[], options: TableOptions): Row[] =>
@@ -70,32 +67,13 @@ export const evaluate = (policy: Policy, traces: readonly Trace[], options: Tabl
     };
   });
 
-/**
- * Oracle for the stall that nobody can avoid: while less than one keyframe of the lowest rendition comes through, and the buffer is empty,
- * the picture stands. A lower bound: it knows everything and pays for nothing else.
- */
-export const unavoidableStallRatio = (trace: Trace, options: TableOptions): number => {
-  const { rungs, gopMs, frameRateHz } = options.ladder;
-  const { bitrateBps, keyframeFactor } = rungs[0]!;
-  const keyframeBits = (bitrateBps * keyframeFactor * gopMs) / 1_000 / frameRateHz;
-  const ratios = options.seeds.map((seed) => {
-    const { capacity } = linkOf(trace, seed).down;
-    if (capacity === undefined) {
-      return 0;
-    }
-    const passed = new Capacity(capacity);
-    let stallMs = 0;
-    let atMs = 0;
-    while (atMs < options.durationMs) {
-      const doneMs = Math.min(options.durationMs, passed.finishMs(atMs, keyframeBits));
-      const gapMs = doneMs - atMs;
-      const counts = gapMs > ORACLE_DELAY_MS + ORACLE_FREEZE_MS;
-      stallMs += counts ? gapMs - ORACLE_DELAY_MS : 0;
-      atMs = counts ? doneMs : atMs + ORACLE_STEP_MS;
-    }
-    return stallMs / options.durationMs;
-  });
-  return meanOf(ratios);
+/** What the oracle (O2) makes of a trace: mean of the seeds. */
+export const oracleOf = (trace: Trace, { seeds, ...options }: TableOptions): OracleResult => {
+  const results = seeds.map((seed) => playOracle({ seed, ...options, down: linkOf(trace, seed).down }));
+  return {
+    utility: meanOf(results.map(({ utility }) => utility)),
+    stallRatio: meanOf(results.map(({ stallRatio }) => stallRatio)),
+  };
 };
 
 const meanOf = (values: readonly number[]): number =>
@@ -194,7 +172,7 @@ export const compare = (
   name: string,
   mine: readonly Row[],
   theirs: readonly Row[],
-  floors: readonly number[],
+  oracles: readonly OracleResult[],
 ): string[] => {
   const count = mine.length;
   const pick = (rows: readonly Row[], indices: readonly number[]): Row[] => indices.map((index) => rows[index]!);
@@ -209,18 +187,24 @@ export const compare = (
   const all = mine.map((_, index) => index);
   const quality = difference((row) => row.qualityRatio);
   const utility = difference((row) => row.utility);
+  const gap = bootstrap(count, (indices) => {
+    const mean = (value: (index: number) => number): number => meanOf(indices.map(value));
+    const other = mean((index) => theirs[index]!.utility);
+    return (mean((index) => mine[index]!.utility) - other) / (mean((index) => oracles[index]!.utility) - other);
+  });
   const p95 = (rows: readonly Row[], indices: readonly number[]): number =>
     latencyPercentileMs(pick(rows, indices), 0.95);
   return [
     `ours against ${name} over ${count} traces:`,
     `  stall ratio           ${ratioText(change((row) => row.stallRatio))}`,
-    `  avoidable stall       ${ratioText(change((row, index) => Math.max(0, row.stallRatio - floors[index]!)))}`,
+    `  avoidable stall       ${ratioText(change((row, index) => Math.max(0, row.stallRatio - oracles[index]!.stallRatio)))}`,
     `  freezes a minute      ${ratioText(change((row) => row.freezesPerMinute))}`,
     `  median latency        ${ratioText(change((row) => row.latencyP50Ms))} (mean of sessions' medians)`,
     `  p95 latency           ${percent(p95(mine, all) / p95(theirs, all) - 1)} (of all screen time)`,
     `  quality               ${quality.value.toFixed(3)} [${quality.low.toFixed(3)}, ${quality.high.toFixed(3)}]`,
     `  stall-free            ${ratioText(difference((row) => row.stallFreeRatio))} points`,
     `  utility               ${utility.value.toFixed(3)} [${utility.low.toFixed(3)}, ${utility.high.toFixed(3)}]`,
+    `  of the gap to oracle  ${ratioText(gap)}`,
   ];
 };
 
@@ -252,12 +236,15 @@ export const makeTable = (
     const rows = run(mine);
     const gcc = run(B2);
     const fixed = run(B0);
-    const floors = some.map((trace) => unavoidableStallRatio(trace, options));
+    const oracles = some.map((trace) => oracleOf(trace, options));
     const groups = new Set(some.map((trace) => trace.group)).size;
     lines.push(
       '',
       `${isInfeasible ? 'Links too slow for the lowest rendition' : 'Links that carry the lowest rendition'}: ${some.length} traces, ` +
-        `${groups} groups, ${options.seeds.length} seed(s), ${options.durationMs / 1000} s each; unavoidable stall ${percent(meanOf(floors), 2)}`,
+        `${groups} groups, ${options.seeds.length} seed(s), ${options.durationMs / 1000} s each; the oracle stalls ${percent(
+          meanOf(oracles.map(({ stallRatio }) => stallRatio)),
+          2,
+        )}, its utility ${meanOf(oracles.map(({ utility }) => utility)).toFixed(3)}`,
       HEAD,
       describe('ours', rows),
       describe('B2 (GCC, picker)', gcc),
@@ -269,7 +256,7 @@ export const makeTable = (
     if (isInfeasible) {
       continue;
     }
-    lines.push('', ...compare('B2', rows, gcc, floors), '', ...compare('B0', rows, fixed, floors), '');
+    lines.push('', ...compare('B2', rows, gcc, oracles), '', ...compare('B0', rows, fixed, oracles), '');
     lines.push(...perClass(some, rows, gcc));
     lines.push(...perturbedWeights(rows, gcc));
     if (ablations.length > 0) {
