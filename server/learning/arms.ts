@@ -4,8 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import type { NetworkClass } from '../congestion/learned/link-features.ts';
-import type { Policy, PolicyClass } from '../congestion/learned/policy.ts';
-import { parametersFor } from '../congestion/learned/policy.ts';
+import type { Policy, PolicyClass, PolicyGain } from '../congestion/learned/policy.ts';
+import { NO_GAIN, gainFor, parametersFor } from '../congestion/learned/policy.ts';
 import type { Parameters } from '../congestion/parameters.ts';
 import { parametersWith } from '../congestion/parameters.ts';
 
@@ -15,6 +15,8 @@ export type Arm = {
   /** Name and values: what was learned of other values is not this arm's. */
   readonly id: string;
   readonly parametersFor: (smoothnessRatio: number) => Parameters;
+  /** Believed of it over the defaults before any session has shown anything. */
+  readonly believed: PolicyGain;
 };
 
 type Step = Partial<Record<keyof Parameters, number>>;
@@ -49,24 +51,31 @@ const STEPS: Readonly<Record<string, Step>> = {
 };
 
 export const armsFor = (policies: readonly Policy[], networkClass: NetworkClass): Arm[] => {
-  const searched = (name: string, policyClass: PolicyClass, offset: number): Arm[] => {
+  const searched = (
+    name: string,
+    { policyClass, offset, believed = NO_GAIN }: { policyClass: PolicyClass; offset: number; believed?: PolicyGain },
+  ): Arm[] => {
     const found = parametersFor(policies, policyClass, 0.5);
     return found === undefined
       ? []
       : [
-          toArm(name, (smoothnessRatio) => {
-            const wanted = Math.min(1, Math.max(0, smoothnessRatio + offset));
-            return parametersFor(policies, policyClass, wanted) ?? found;
-          }),
+          toArm(
+            name,
+            (smoothnessRatio) => {
+              const wanted = Math.min(1, Math.max(0, smoothnessRatio + offset));
+              return parametersFor(policies, policyClass, wanted) ?? found;
+            },
+            believed,
+          ),
         ];
   };
   const arms = [
     toArm(DEFAULTS_NAME, () => parametersWith()),
-    ...searched('searched', networkClass, 0),
-    ...searched('searched for all', 'all', 0),
+    ...searched('searched', { policyClass: networkClass, offset: 0, believed: gainFor(policies, networkClass) }),
+    ...searched('searched for all', { policyClass: 'all', offset: 0 }),
     ...Object.entries(STEPS).map(([name, factors]) => toArm(name, () => stepped(factors))),
-    ...searched('searched, reacting', networkClass, -NEIGHBOUR_RATIO),
-    ...searched('searched, smooth', networkClass, NEIGHBOUR_RATIO),
+    ...searched('searched, reacting', { policyClass: networkClass, offset: -NEIGHBOUR_RATIO }),
+    ...searched('searched, smooth', { policyClass: networkClass, offset: NEIGHBOUR_RATIO }),
   ];
   const ids = new Set<string>();
   const values = new Set<string>();
@@ -88,9 +97,9 @@ const stepped = (factors: Step): Parameters => {
   return parametersWith(Object.fromEntries(moved) as Partial<Parameters>);
 };
 
-const toArm = (name: string, of: (smoothnessRatio: number) => Parameters): Arm => {
+const toArm = (name: string, of: (smoothnessRatio: number) => Parameters, believed = NO_GAIN): Arm => {
   const hash = createHash('sha256')
     .update(JSON.stringify(SMOOTHNESS_SAMPLES.map(of)))
     .digest('hex');
-  return { name, id: `${name}#${hash.slice(0, ID_DIGITS)}`, parametersFor: of };
+  return { name, id: `${name}#${hash.slice(0, ID_DIGITS)}`, parametersFor: of, believed };
 };

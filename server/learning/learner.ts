@@ -4,7 +4,7 @@
  */
 import type { Features, NetworkClass } from '../congestion/learned/link-features.ts';
 import { FEATURE_COUNT, NETWORK_CLASSES } from '../congestion/learned/link-features.ts';
-import type { Policy } from '../congestion/learned/policy.ts';
+import type { Policy, PolicyGain } from '../congestion/learned/policy.ts';
 import type { Outcome } from '../congestion/learned/session-meter.ts';
 import type { Departure, ModelPrior } from './arm-model.ts';
 import { ArmModel } from './arm-model.ts';
@@ -22,12 +22,12 @@ export type LearnerOptions = {
   readonly state: LearnerState;
   /** In [0, 1). */
   readonly nextRatio: () => number;
-  /** What is believed of arms by name before anything was seen; the simulated month has its own. */
+  /** Instead of what the arms' files say; the simulated month has its own. */
   readonly departures?: (networkClass: NetworkClass, armName: string) => DeparturePrior;
 };
 
 /** Means of an arm's difference to the defaults. */
-export type DeparturePrior = { readonly utility: number; readonly logStall: number };
+export type DeparturePrior = PolicyGain;
 
 /** A session that has ended, by its player's reports; class and features as they were known before an arm was chosen. */
 export type SessionResult = {
@@ -82,7 +82,6 @@ const PRIORS: Readonly<Record<Target, Omit<ModelPrior, 'departureMeans' | 'centr
 const TRIAL_RATIO = 0.03;
 const TRIED_SESSION_COUNT = 10;
 const MIDDLING_WEIGHT = 30;
-const NO_DEPARTURE: DeparturePrior = { utility: 0, logStall: 0 };
 
 type ClassModels = {
   readonly utility: ArmModel;
@@ -222,12 +221,12 @@ export class Learner {
     const arms = this.armsOf(networkClass);
     const sums = arms.map(({ id }) => this.state.arms.get(networkClass)?.get(id) ?? emptySums());
     const features = meanFeatures(sums);
-    const { departures = () => NO_DEPARTURE } = this.#options;
+    const { departures } = this.#options;
     const model = (target: Target): ArmModel =>
       new ArmModel(sums, target, {
         ...PRIORS[target],
         centre: features,
-        departureMeans: arms.map(({ name }) => departures(networkClass, name)[target]),
+        departureMeans: arms.map(({ name, believed }) => (departures?.(networkClass, name) ?? believed)[target]),
       });
     const models = { utility: model('utility'), logStall: model('logStall') };
     return { ...models, features, sums, isAdmitted: arms.map((_, index) => isAdmitted(models, index, features)) };

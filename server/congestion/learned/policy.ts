@@ -23,7 +23,11 @@ export type PolicyVector = {
   readonly smoothnessRatio: number;
   /** Complete and inside the safe ranges. */
   readonly parameters: Parameters;
+  /** What it gained over the own defaults where it was vetted, at least: a session's utility, and the logarithm of its stall. */
+  readonly gain: PolicyGain;
 };
+
+export type PolicyGain = { readonly utility: number; readonly logStall: number };
 
 export type Policy = {
   readonly vectors: readonly PolicyVector[];
@@ -50,6 +54,9 @@ const UNKNOWN_MAX_COUNT = 16;
 const NAME_MAX_LENGTH = 64;
 const PRIOR_RATE_BPS = { min: 300_000, max: 5_000_000 };
 const PRIOR_DELAY_MS = { min: 20, max: 800 };
+/** A file may not make anybody believe more than some dozens of sessions can mend. */
+const GAIN_MAX: PolicyGain = { utility: 0.1, logStall: 0.3 };
+export const NO_GAIN: PolicyGain = { utility: 0, logStall: 0 };
 const PARAMETER_NAMES: readonly string[] = Object.keys(PARAMETER_RANGES);
 
 /** Any text; never throws. */
@@ -115,6 +122,15 @@ export const parametersFor = (
   return interpolate(below.parameters, above.parameters, ratio);
 };
 
+/** What is believed of a class's vectors before any session: as vetted at the λ that most viewers have. */
+export const gainFor = (policies: readonly Policy[], networkClass: PolicyClass): PolicyGain => {
+  const distanceOf = ({ smoothnessRatio }: PolicyVector): number => Math.abs(smoothnessRatio - 0.5);
+  const [nearest] = policies
+    .flatMap(({ vectors }) => vectors.filter((vector) => vector.networkClass === networkClass))
+    .sort((a, b) => distanceOf(a) - distanceOf(b));
+  return nearest?.gain ?? NO_GAIN;
+};
+
 const parseJson = (text: string): { value: unknown } | undefined => {
   try {
     return { value: JSON.parse(text) as unknown };
@@ -165,14 +181,29 @@ const toVector = (
       wanted[name as keyof Parameters] = number;
     }
   }
+  const gain = gainOf(fields?.['gain'], `${path}.gain`, faults);
   if (networkClass === undefined || smoothnessRatio === undefined) {
     return undefined;
   }
   return {
     networkClass,
+    gain,
     smoothnessRatio: Math.min(1, Math.max(0, smoothnessRatio)),
     parameters: parametersWith(wanted),
   };
+};
+
+/** Files from before there were gains say nothing. */
+const gainOf = (value: unknown, path: string, faults: string[]): PolicyGain => {
+  if (value === undefined) {
+    return NO_GAIN;
+  }
+  const fields = fieldsOf(value);
+  const within = (name: keyof PolicyGain): number => {
+    const number = numberOf(fields?.[name], `${path}.${name}`, faults) ?? 0;
+    return Math.min(GAIN_MAX[name], Math.max(-GAIN_MAX[name], number));
+  };
+  return { utility: within('utility'), logStall: within('logStall') };
 };
 
 const toPrior = (entry: unknown, path: string, faults: string[]): readonly [PolicyClass, Prior] | undefined => {

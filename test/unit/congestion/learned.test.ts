@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { decode, encode, interpolate, reflect } from '../../../server/congestion/learned/coding.ts';
-import type { Policy } from '../../../server/congestion/learned/policy.ts';
-import { POLICY_MAX_BYTES, parametersFor, readPolicy } from '../../../server/congestion/learned/policy.ts';
+import type { Policy, PolicyClass } from '../../../server/congestion/learned/policy.ts';
+import { POLICY_MAX_BYTES, gainFor, parametersFor, readPolicy } from '../../../server/congestion/learned/policy.ts';
 import type { Parameters } from '../../../server/congestion/parameters.ts';
 import { PARAMETER_RANGES, parametersWith } from '../../../server/congestion/parameters.ts';
 import { Prng } from '../../../server/base/prng.ts';
@@ -96,6 +96,20 @@ test('a policy file gives complete vectors: what it does not name is the default
   assert.deepEqual(first?.parameters, parametersWith({ paceRatio: 1.5, burstMaxMs: 40 }));
   assert.equal(second?.parameters.burstMaxMs, PARAMETER_RANGES.burstMaxMs.default);
   assert.deepEqual(policyOf().priors.get('stable|jittery'), { rateBps: 2_000_000, playoutDelayMs: 90 });
+});
+
+test('what a vector is believed to gain is read, bounded, and nothing where a file does not say', () => {
+  const gainWith = (gain: unknown) => readPolicy(JSON.stringify({ ...FILE, vectors: [{ ...FILE.vectors[0], gain }] }));
+  assert.deepEqual(policyOf().vectors[0]?.gain, { utility: 0, logStall: 0 });
+  const modest = gainWith({ utility: 0.04, logStall: -0.2 }).policy!;
+  assert.deepEqual(modest.vectors[0]?.gain, { utility: 0.04, logStall: -0.2 });
+  assert.deepEqual(gainFor([modest], FILE.vectors[0]!.networkClass as PolicyClass), { utility: 0.04, logStall: -0.2 });
+  assert.deepEqual(gainWith({ utility: 1e9, logStall: -1e9 }).policy?.vectors[0]?.gain, {
+    utility: 0.1,
+    logStall: -0.3,
+  });
+  assert.equal(gainWith({ utility: 0.04 }).fault?.code, 'POLICY_FIELD_WRONG');
+  assert.equal(gainWith('much').fault?.code, 'POLICY_FIELD_WRONG');
 });
 
 test('for a λ between two vectors there is one between them; beyond the outermost it is that one', () => {

@@ -76,6 +76,28 @@ test('what only belief keeps out is tried now and then, until it was seen', () =
   assert.equal(isAdmitted(), true);
 });
 
+test('a vector that was vetted as better is what most sessions begin with, and is left where it is worse', () => {
+  const prng = new Prng(11);
+  const policy: Policy = {
+    vectors: [
+      {
+        networkClass: CLASS,
+        smoothnessRatio: 0.5,
+        parameters: parametersWith({ paceRatio: 1.3 }),
+        gain: { utility: 0.08, logStall: -0.1 },
+      },
+    ],
+    priors: new Map(),
+    dataSha256: '0'.repeat(64),
+  };
+  const learner = new Learner({ policies: [policy], state: emptyState(0), nextRatio: () => prng.nextRatio() });
+  const first = live(learner, prng, { count: 100, gain: (name) => (name === 'searched' ? -0.1 : 0) });
+  assert.ok(first.get('searched')! > 10, JSON.stringify([...first]));
+  live(learner, prng, { count: 600, gain: (name) => (name === 'searched' ? -0.1 : 0) });
+  const later = live(learner, prng, { count: 300, gain: (name) => (name === 'searched' ? -0.1 : 0) });
+  assert.ok((later.get('searched') ?? 0) < 10, JSON.stringify([...later]));
+});
+
 test('states add: two nodes together know what one would that had seen all', () => {
   const nodes = [newLearner(new Prng(4)), newLearner(new Prng(5))];
   const all = newLearner(new Prng(6));
