@@ -1,3 +1,4 @@
+/** The oracle: bounds that follow from the link alone, and that no policy is better. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LADDER_DEFAULT } from '../../sim/ladder-source.ts';
