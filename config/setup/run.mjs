@@ -1,7 +1,7 @@
 /**
  * Behind every `npm run …`: makes the machine ready for the task, then runs it on the pinned Node.
  *
- *     node config/setup/run.mjs start|dev|check|test|soak|bench|latency|load|hls-check|ladder|calibrate|sim|learn [arguments for the task]
+ *     node config/setup/run.mjs start|dev|check|test|soak|bench|latency|load|hls-check|ladder|calibrate|sim|learn|learn:report [arguments for the task]
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -163,6 +163,10 @@ const TASKS = {
   learn: (node) => {
     const script = args.includes('--month') ? 'month-main' : 'main';
     return become(node, ['--disable-warning=ExperimentalWarning', `test/learn/${script}.ts`, ...args]);
+  },
+  'learn:report': (node) => {
+    const script = args.includes('--sources') ? 'sources-main' : 'main';
+    return become(node, ['--disable-warning=ExperimentalWarning', `test/learn/report/${script}.ts`, ...args]);
   },
 };
 

@@ -78,15 +78,21 @@ export class LearnRun {
 
   /** Goes on from `saved`. Rejects with `LEARN_POOL_CLOSED` after `stop`. */
   async run(saved: SearchState | undefined): Promise<RunResult> {
+    const found = await this.find(saved);
+    return found.winner === undefined
+      ? { ...found, outcomes: [], tables: {} }
+      : { ...found, ...(await this.judge(found.parameters)) };
+  }
+
+  /** Without the tables: `tableSessionMs` of 0 leaves the time for them to the search. */
+  async find(saved: SearchState | undefined): Promise<Pick<RunResult, 'state' | 'winner' | 'parameters'>> {
     this.#startedAtMs = performance.now();
     const state = await this.#search(saved ?? beginSearch(this.#options.search));
     const { search } = this.#options;
     const source = this.#source('search');
     const winner = await this.#drive(playFinal(state, search, { source, ...this.#options.final }));
     const parameters = winner === undefined ? {} : decodeAll(search.names, winner.coordinates);
-    return winner === undefined
-      ? { state, winner, parameters, outcomes: [], tables: {} }
-      : { state, winner, parameters, ...(await this.judge(parameters)) };
+    return { state, winner, parameters };
   }
 
   /** Against the defaults on links as they are, whole sessions with the same luck; each part real and synthetic apart. */

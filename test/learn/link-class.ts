@@ -57,7 +57,7 @@ const binsOf = (steps: Steps): number[] => {
 };
 
 /** At least one silence a minute. */
-const hasOutages = (steps: Steps): boolean => {
+export const hasOutages = (steps: Steps): boolean => {
   let silenceCount = 0;
   let silentMs = 0;
   let totalMs = 0;

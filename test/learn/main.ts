@@ -5,6 +5,7 @@
  *     npm run learn -- --resume [the same options]
  *     npm run learn -- --generations 5 --restarts 1      # as long as it takes, the same on every machine
  *     npm run learn -- --from data/links                 # also from what a server captured of its own sessions
+ *     npm run learn -- --leave-out starlink              # without a data set of the corpus; what it finds is for looking at, never for the server
  *     npm run learn -- --sensitivity
  *     npm run learn -- --verify config/policy/FILE       # what shipped, against the defaults of today's controller
  */
@@ -27,6 +28,7 @@ import type { RunOptions, RunResult } from './learn-run.ts';
 import { LearnRun, SEARCH_SEEDS, TABLE_SEEDS } from './learn-run.ts';
 import { policyFileName, toPolicyFile } from './policy-file.ts';
 import { progressLine } from './progress.ts';
+import { sourceNameOf } from './report/leave-out.ts';
 import { codeSha256Of, dataSha256Of, loadRun, saveRun, sha256Of } from './run-state.ts';
 import { sensitivities, tellSensitivity } from './sensitivity.ts';
 import { isSynthetic, syntheticTraces } from './synthetic.ts';
@@ -50,6 +52,7 @@ const { values } = parseArgs({
   options: {
     traces: { type: 'string', default: path.join(ROOT, '../shared/corpus/traces') },
     from: { type: 'string' },
+    'leave-out': { type: 'string' },
     class: { type: 'string', default: 'all' },
     smoothness: { type: 'string', default: '0.5' },
     minutes: { type: 'string' },
@@ -102,7 +105,13 @@ const loadCapturedTraces = async (folder: string): Promise<readonly Trace[]> => 
 };
 
 const loadTraces = async (): Promise<Trace[]> => {
-  const real = await loadCorpus(values.traces, SPLITS);
+  const corpus = await loadCorpus(values.traces, SPLITS);
+  const real = corpus?.filter((trace) => sourceNameOf(trace) !== values['leave-out']);
+  if (corpus !== undefined && values['leave-out'] !== undefined && corpus.length === real?.length) {
+    fail(
+      `--leave-out: expected one of ${[...new Set(corpus.map(sourceNameOf))].join(', ')}, got ${values['leave-out']}`,
+    );
+  }
   if (real === undefined) {
     console.error(`learn: no corpus at ${values.traces} (--traces DIR): synthetic traces alone`);
   }
@@ -175,9 +184,11 @@ const conclude = async (result: RunResult, traces: readonly Trace[], dataSha256:
   console.log(JSON.stringify(parameters, undefined, 2));
   tellTables(tables);
   const isGood = isShippable(tables);
-  const folder = isGood ? values.out : values.state;
+  const leftOut = values['leave-out'];
+  const folder = isGood && leftOut === undefined ? values.out : values.state;
   const name = policyFileName(networkClass, smoothnessRatio);
-  const file = path.join(folder, isGood ? name : `unconfirmed-${name}`);
+  const prefix = leftOut === undefined ? (isGood ? '' : 'unconfirmed-') : `without-${leftOut}-`;
+  const file = path.join(folder, `${prefix}${name}`);
   const made = describeMade(result, traces);
   const { outcomes } = result;
   await mkdir(folder, { recursive: true });

@@ -189,16 +189,27 @@ export const percentileOf = (buckets: Float64Array, ratio: number): number => {
 /** Weight of latency for a λ (CONGESTION 2.2). */
 export const latencyWeight = (smoothnessRatio: number): number => 2 ** (4 * (0.5 - smoothnessRatio)) / 4;
 
+/** What each term of utility is multiplied by, 1 where nothing is said: a ranking must not hang on the weights (CONGESTION 7.5). */
+export type UtilityWeights = {
+  readonly [Term in 'quality' | 'stall' | 'freezes' | 'latency' | 'switches' | 'join']?: number;
+};
+
+const STALL_WEIGHT = 8;
+
 /** CONGESTION 2.2, over a session. */
-export const utilityOf = (score: Score, smoothnessRatio: number, stallWeight = 8): number => {
+export const utilityOf = (
+  score: Omit<Score, 'latencyBuckets'>,
+  smoothnessRatio: number,
+  { quality = 1, stall = 1, freezes = 1, latency = 1, switches = 1, join = 1 }: UtilityWeights = {},
+): number => {
   const meanS = score.latencyMeanMs / 1000;
   const tailS = Math.max(0, score.latencyP95Ms / 1000 - 1);
   return (
-    score.qualityRatio -
-    stallWeight * score.stallRatio -
-    0.03 * score.freezesPerMinute -
-    latencyWeight(smoothnessRatio) * (meanS + 0.5 * tailS) -
-    0.05 * score.switchesPerMinute -
-    0.05 * Math.min(5, score.joinMs / 1000)
+    quality * score.qualityRatio -
+    stall * STALL_WEIGHT * score.stallRatio -
+    freezes * 0.03 * score.freezesPerMinute -
+    latency * latencyWeight(smoothnessRatio) * (meanS + 0.5 * tailS) -
+    switches * 0.05 * score.switchesPerMinute -
+    join * 0.05 * Math.min(5, score.joinMs / 1000)
   );
 };

@@ -10,7 +10,7 @@ import type { OracleResult } from './oracle.ts';
 import { playOracle } from './oracle.ts';
 import type { Policy } from './policies.ts';
 import { B0, B1_CANDIDATES, B2, LOWEST, WIDE } from './policies.ts';
-import type { Score } from './score.ts';
+import type { Score, UtilityWeights } from './score.ts';
 import { percentileOf, utilityOf } from './score.ts';
 import { runViewer } from './viewer-run.ts';
 
@@ -289,13 +289,13 @@ const perClass = (traces: readonly Trace[], rows: readonly Row[], gcc: readonly 
 
 /** CONGESTION 7.5: the ranking must not hang on the weights. */
 const perturbedWeights = (rows: readonly Row[], gcc: readonly Row[]): string[] => {
-  const gain = (stallWeight: number, smoothnessRatio: number): string => {
+  const gain = (weights: UtilityWeights): string => {
     const utility = (some: readonly Row[]): number =>
-      meanOf(some.flatMap((row) => row.scores.map((score) => utilityOf(score, smoothnessRatio, stallWeight))));
+      meanOf(some.flatMap((row) => row.scores.map((score) => utilityOf(score, 0.5, weights))));
     return (utility(rows) - utility(gcc)).toFixed(3);
   };
   return [
-    `utility over B2 with other weights: stalls half ${gain(4, 0.5)}, stalls double ${gain(16, 0.5)}, ` +
-      `latency half ${gain(8, 0.75)}, latency double ${gain(8, 0.25)}`,
+    `utility over B2 with other weights: stalls half ${gain({ stall: 0.5 })}, stalls double ${gain({ stall: 2 })}, ` +
+      `latency half ${gain({ latency: 0.5 })}, latency double ${gain({ latency: 2 })}`,
   ];
 };
