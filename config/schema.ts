@@ -8,6 +8,7 @@ import type { PlaybackTokenOptions } from '../server/access/playback-gate.ts';
 import type { LoopbackMode } from '../server/access/publish-policy.ts';
 import type { HttpServerOptions, TlsOptions } from '../server/api/http-server.ts';
 import type { SocketOptions } from '../server/api/routes/socket.ts';
+import type { CueOptions } from '../server/cues/cue-desk.ts';
 import type { LinkCaptureOptions } from '../server/learning/link-captures.ts';
 import type { RtmpServerOptions } from '../server/ingest/rtmp/options.ts';
 import type { WebRtcPortOptions } from '../server/webrtc-transport/webrtc-port.ts';
@@ -176,6 +177,15 @@ const HLS = z.strictObject({
   waitersMaxCount: COUNT,
 }) satisfies z.ZodType<Omit<HlsOptions, 'repairedVideoId'>>;
 
+const CUES = z.strictObject({
+  cueMaxCount: COUNT.max(10_000),
+  clockLeadMs: DURATION_MS.max(10_000),
+  encoderDelayMs: z.union([z.literal('auto'), DURATION_MS.max(30_000)]),
+  uplinkDelayMs: DURATION_MS.max(30_000),
+  carryOverMaxMs: DURATION_MS,
+  snapshotMaxBytes: BYTES.min(4_096),
+}) satisfies z.ZodType<CueOptions>;
+
 const RETENTION = z.strictObject({
   ageMaxHours: z.number().min(0).max(1e6),
   totalMaxBytes: z
@@ -251,6 +261,7 @@ export const CONFIG_SCHEMA = z.strictObject({
   webrtc: WEBRTC,
   congestion: CONGESTION,
   hls: HLS,
+  cues: CUES,
   replay: REPLAY,
   transcode: TRANSCODE,
   ladder: LADDER,

@@ -19,7 +19,9 @@ import { isTlsWanted } from './api/tls/certificate-source.ts';
 import { systemClock } from './base/clock.ts';
 import { messageOf } from './base/errors.ts';
 import { Prng } from './base/prng.ts';
+import { joinCues } from './broadcast-cues.ts';
 import { BroadcastSummaries } from './broadcast-summaries.ts';
+import { CueDesk } from './cues/cue-desk.ts';
 import { Drain } from './drain.ts';
 import { RtmpServer } from './ingest/rtmp/server.ts';
 import { LinkCaptures } from './learning/link-captures.ts';
@@ -29,6 +31,7 @@ import { loadPolicies } from './learning/policy-files.ts';
 import { createLog } from './observability/log.ts';
 import { Metrics } from './observability/metrics.ts';
 import { createPublishGate } from './publishing.ts';
+import { createCueDates } from './relay/hls/cue-dates.ts';
 import { HlsServer } from './relay/hls/http-handler.ts';
 import { Hub } from './relay/hub.ts';
 import { WebRtcOut } from './relay/webrtc/webrtc-out.ts';
@@ -97,9 +100,13 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     log,
     metrics,
   });
+  const desk = await CueDesk.open({
+    ...{ settings: config.cues, folder: join(config.dataDir, 'cues'), clock, log, metrics },
+  });
   const hls = new HlsServer({
     settings: { ...config.hls, repairedVideoId: REPAIRED_VIDEO },
     rewind: config.replay.enabled ? recorder : undefined,
+    dates: createCueDates(desk),
     clock,
     log,
     metrics,
@@ -113,6 +120,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
       });
     },
   });
+  joinCues({ desk, settings: config.cues, hub, programOffsetMs: (name) => hls.programOffsetMs(name) });
   const webRtcPort = await WebRtcPort.open(config.webrtc, { clock, log, metrics });
   const { trace } = config.congestion;
   const traceFolder = trace.folder === '' ? '' : resolve(config.dataDir, trace.folder);
@@ -183,6 +191,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
       '/replay': gate.guard('replay', replay.endpoint),
     },
     broadcasts: summaries,
+    cues: desk,
     keys,
     tokens: new TokenIssuer(config.watch.tokens, { keys: tokenKeys, clock, log }),
     replays: createReplaysView(replay.library, { keys }),
@@ -209,6 +218,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   drain.add('hub', (reason) => hub.close(reason));
   drain.add('http', (reason) => http.close(reason));
   drain.add('hls', () => hls.close());
+  drain.add('cues', () => desk.close());
   drain.add('replay', () => replay.close());
   drain.add('recorder', async (reason) => recorder.close(reason));
   drain.add('webrtc port', (reason) => webRtcPort.close(reason));

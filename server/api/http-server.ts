@@ -12,6 +12,7 @@ import { ConnectionGate } from './connection-gate.ts';
 import { HotLane } from './hot-lane.ts';
 import { HEADERS_MAX_BYTES, createPlainDoor, createTlsDoor } from './doors.ts';
 import { registerBroadcasts } from './routes/broadcasts.ts';
+import { registerCues } from './routes/cues.ts';
 import { registerKeys } from './routes/keys.ts';
 import { registerLearning } from './routes/learning.ts';
 import { registerOperations } from './routes/operations.ts';
@@ -27,6 +28,7 @@ import { CertificateSource, isTlsWanted } from './tls/certificate-source.ts';
 import type {
   AccessView,
   BroadcastsView,
+  CuesView,
   HealthView,
   HintsView,
   KeysView,
@@ -96,6 +98,7 @@ export type HttpServerParts = {
   readonly socketSettings: SocketOptions;
   readonly endpoints: Readonly<Record<string, HttpEndpoint>>;
   readonly broadcasts: BroadcastsView;
+  readonly cues: CuesView;
   readonly keys: KeysView;
   readonly tokens: TokensView;
   readonly replays: ReplaysView;
@@ -181,6 +184,7 @@ export class HttpServer {
         allowList: ['127.0.0.1', '::1'],
       });
       registerBroadcasts(scope, this.#parts);
+      await registerCues(scope, this.#parts);
       await registerKeys(scope, this.#parts);
       await registerTokens(scope, this.#parts);
       await registerReplays(scope, this.#parts);

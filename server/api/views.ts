@@ -1,4 +1,5 @@
 /** What the API asks of the rest of the server, as narrow as it can be. `main.ts` supplies it. */
+import type { CueContent, CueList, CueTiming, HostedCue } from './contract/cues-host.ts';
 import type { SessionDetail, SessionSummary } from './contract/sessions.ts';
 import type { LearningStatus } from './contract/learning.ts';
 import type { ReplayList, ReplaySummary } from './contract/replays.ts';
@@ -63,6 +64,25 @@ export type SmoothnessView = {
   setSmoothness(name: string, smoothnessRatio: number): void;
   /** Whether this key may set it: the admin key, or the one this name is published with. */
   maySet(bearer: string | undefined, name: string): boolean;
+};
+
+/** `code`: `CUE_UNKNOWN`, or what stands in the way. */
+export type CueAnswer =
+  | { readonly ok: true; readonly cue: HostedCue; readonly isNew: boolean }
+  | { readonly ok: false; readonly refusal: { readonly code: string; readonly detail: string } };
+
+/** Cues of broadcasts' names, for hosts and for viewers. */
+export type CuesView = {
+  list(name: string): CueList;
+  create(name: string, content: CueContent, timing: CueTiming | undefined): Promise<CueAnswer>;
+  fire(name: string, id: string, timing: CueTiming): Promise<CueAnswer>;
+  /** `timing`: undefined leaves the instant as it is, null takes it away. */
+  edit(name: string, content: CueContent, timing: CueTiming | null | undefined): Promise<CueAnswer>;
+  withdraw(name: string, id: string, options: { isForgotten: boolean }): Promise<CueAnswer>;
+  /** What a socket is told at first: a `cues` message, written once a change. */
+  snapshotText(name: string): string;
+  /** Who sends a text to all sockets of a name. */
+  setViewers(tellViewers: (name: string, text: string) => void): void;
 };
 
 /** What was learned of viewers' networks. */

@@ -1,5 +1,6 @@
 /** From what was measured of a publisher to sentences for the streamer. One small function for each thing that can be wrong. */
 import type { EncoderSettings } from '../media/h264/encoder-settings.ts';
+import { heldPictureCount } from '../media/h264/encoder-settings.ts';
 import type { DoctorFinding } from './finding.ts';
 
 export type Symptoms = {
@@ -75,15 +76,12 @@ const bFrames: Check = ({ reorderCount, frameRateFps }) => {
   };
 };
 
-/** x264's `encoder_delay`: the lookahead, a frame for each thread that works on a frame of its own, and the thread that looks ahead. */
 const lookahead: Check = ({ settings, frameRateFps }) => {
-  const numberOf = (name: string): number => Number(settings?.get(name) ?? 0) || 0;
-  const isSliced = settings?.get('sliced_threads') === '1';
-  const threadFrames = isSliced ? 0 : Math.max(0, numberOf('threads') - 1);
-  const frames = Math.max(numberOf('rc_lookahead'), numberOf('bframes')) + threadFrames;
+  const frames = settings === undefined ? 0 : heldPictureCount(settings);
   if (settings === undefined || frames < 2) {
     return undefined;
   }
+  const numberOf = (name: string): number => Number(settings.get(name) ?? 0) || 0;
   const costMs = Math.round((frames * 1_000) / frameRateFps);
   return {
     code: 'LOOKAHEAD',

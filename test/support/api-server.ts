@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LearningStatus } from '../../server/api/contract/learning.ts';
 import type { BroadcastSummary, RenditionSummary, ServerMessage } from '../../server/api/contract/socket.ts';
+import type { CuesView } from '../../server/api/views.ts';
 import type { HttpServerParts } from '../../server/api/http-server.ts';
 import { DEFAULT_HTTP_SERVER_OPTIONS, DEFAULT_TLS_OPTIONS, HttpServer } from '../../server/api/http-server.ts';
 import { DEFAULT_SOCKET_OPTIONS } from '../../server/api/routes/socket.ts';
@@ -34,6 +35,18 @@ export const LEARNED: LearningStatus = {
   refused: { unreported: 0, contradicted: 2, short: 0 },
   comparisons: [],
   classes: [],
+};
+
+const NOT_THERE = { ok: false, refusal: { code: 'CUE_UNKNOWN', detail: 'there are none here' } } as const;
+
+export const NO_CUES: CuesView = {
+  list: () => ({ cues: [], clock: null }),
+  create: async () => NOT_THERE,
+  fire: async () => NOT_THERE,
+  edit: async () => NOT_THERE,
+  withdraw: async () => NOT_THERE,
+  snapshotText: () => '{"type":"cues","marks":[],"cues":[]}',
+  setViewers: () => undefined,
 };
 
 export type ApiFixture = {
@@ -148,6 +161,7 @@ const partsFor = (fixture: ApiFixture, watchers: Set<() => void>): HttpServerPar
       return mode !== 'pinned' || arm === 'cautious';
     },
   },
+  cues: NO_CUES,
   keys: {
     names: ['demo'],
     renewPublishKey: () => 'fresh',

@@ -1,5 +1,5 @@
 /**
- * `/ws/NAME`: state, viewer count, clock and what concerns one viewer's session. Messages are those of `contract/socket.ts`.
+ * `/ws/NAME`: state, viewer count, clock, cues and what concerns one viewer's session. Messages are those of `contract/socket.ts`.
  * Every socket is bounded: what it may send, what may wait for it, and how many there may be.
  */
 import type { IncomingMessage, Server } from 'node:http';
@@ -12,7 +12,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { ClientMessage, RenditionSummary, ServerMessage } from '../contract/socket.ts';
-import type { AccessView, BroadcastsView, HintsView, SessionsView, ViewerSessionView } from '../views.ts';
+import type { AccessView, BroadcastsView, CuesView, HintsView, SessionsView, ViewerSessionView } from '../views.ts';
 
 export type SocketOptions = {
   readonly socketMaxCount: number;
@@ -36,6 +36,7 @@ export type SocketParts = {
   readonly broadcasts: BroadcastsView;
   readonly sessions: SessionsView;
   readonly hints: HintsView;
+  readonly cues: Pick<CuesView, 'snapshotText' | 'setViewers'>;
   readonly access: Pick<AccessView, 'mayWatch'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -72,9 +73,11 @@ export class WatchSockets {
   readonly #parts: SocketParts;
   readonly #acceptor: WebSocketServer;
   readonly #dropped: Counter;
+  readonly #byName = new Map<string, Set<ViewerSocket>>();
 
   constructor(parts: SocketParts) {
     this.#parts = parts;
+    parts.cues.setViewers((name, text) => this.tellAll(name, text));
     this.#acceptor = new WebSocketServer({
       noServer: true,
       maxPayload: parts.settings.messageMaxBytes,
@@ -91,6 +94,13 @@ export class WatchSockets {
     server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) =>
       this.#onUpgrade(request, stream, head),
     );
+  }
+
+  /** One text to all sockets of `name`: it is written once, however many there are. */
+  tellAll(name: string, text: string): void {
+    for (const socket of this.#byName.get(name) ?? []) {
+      socket.sendText(text);
+    }
   }
 
   /** Ends all with a reason they are told, and takes no more. */
@@ -122,8 +132,25 @@ export class WatchSockets {
       return refuseUpgrade(stream, '401 Unauthorized\r\nWWW-Authenticate: Bearer');
     }
     this.#acceptor.handleUpgrade(request, stream, head, (socket) => {
-      new ViewerSocket({ socket, name, session, parts: this.#parts, dropped: this.#dropped }).start();
+      const viewer = new ViewerSocket({ socket, name, session, parts: this.#parts, dropped: this.#dropped });
+      this.#keep(name, viewer);
+      socket.on('close', () => this.#forget(name, viewer));
+      viewer.start();
     });
+  }
+
+  #keep(name: string, viewer: ViewerSocket): void {
+    const viewers = this.#byName.get(name) ?? new Set();
+    this.#byName.set(name, viewers);
+    viewers.add(viewer);
+  }
+
+  #forget(name: string, viewer: ViewerSocket): void {
+    const viewers = this.#byName.get(name);
+    viewers?.delete(viewer);
+    if (viewers?.size === 0) {
+      this.#byName.delete(name);
+    }
   }
 }
 
@@ -163,7 +190,7 @@ class ViewerSocket {
   }
 
   start(): void {
-    const { broadcasts, hints, settings } = this.#parts;
+    const { broadcasts, cues, hints, settings } = this.#parts;
     this.#socket.on('message', (raw, isBinary) => this.#onMessage(isBinary ? '' : messageText(raw)));
     this.#socket.on('error', () => this.#socket.terminate());
     this.#socket.on('close', () => this.#stop());
@@ -175,6 +202,7 @@ class ViewerSocket {
     this.#stops.push(() => clearInterval(heartbeat));
     this.#sendNews();
     this.#send({ type: 'hints', hints: hints.hintsFor(this.#name) });
+    this.sendText(cues.snapshotText(this.#name));
   }
 
   #stop(): void {
@@ -229,15 +257,16 @@ class ViewerSocket {
     const text = JSON.stringify(message);
     if (text !== this.#lastState) {
       this.#lastState = text;
-      this.#sendText(text);
+      this.sendText(text);
     }
   }
 
   #send(message: ServerMessage): void {
-    this.#sendText(JSON.stringify(message));
+    this.sendText(JSON.stringify(message));
   }
 
-  #sendText(text: string): void {
+  /** Nothing happens when it is closing; one that reads too slowly is closed. */
+  sendText(text: string): void {
     if (this.#socket.readyState !== this.#socket.OPEN) {
       return;
     }

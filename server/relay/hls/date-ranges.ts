@@ -6,14 +6,18 @@
 
 /** One span. Two looks at the same `id` must agree in all but `durationMs` and what is added: players merge tags of one ID. */
 export type DateRange = {
-  /** Stable; `[A-Za-z0-9_.-]`, at most 128 characters. */
+  /** Stable; `[A-Za-z0-9_.~-]`, at most 128 characters. */
   readonly id: string;
   /** Reverse-DNS name of what it means, such as `live.sluice.cue`. */
   readonly class: string;
   /** On the media timeline. */
   readonly startMediaMs: number;
+  /** Its program date time, where the source has settled that already; else that of `startMediaMs` when it is first listed. */
+  readonly startAtWallMs?: number;
   /** Undefined while it is not known. */
   readonly durationMs: number | undefined;
+  /** It goes on: it is listed however far back it began. */
+  readonly isOpen?: boolean;
   /**
    * `X-…` attributes: names of capitals, digits and dashes after the `X-`. Texts may hold anything: `%`, `"` and control characters go out
    * percent-encoded, so that `decodeURIComponent` gives them back.
@@ -36,7 +40,7 @@ export type ListedRanges = {
 };
 
 const RANGE_MAX_COUNT = 1_000;
-const ID_FORM = /^[A-Za-z0-9_.-]{1,128}$/;
+const ID_FORM = /^[A-Za-z0-9_.~-]{1,128}$/;
 const ATTRIBUTE_FORM = /^X-[A-Z0-9-]{1,64}$/;
 
 type Known = { startAtWallMs: number; line: string; changedAtMs: number; removedAtMs: number | undefined };
@@ -75,9 +79,9 @@ export class DateRangeList {
   /** True when it belongs into the playlist. */
   #see(range: DateRange, at: { nowMs: number; fromWallMs: number; wallMsAt: (mediaMs: number) => number }): boolean {
     const known = this.#known.get(range.id);
-    const startAtWallMs = known?.startAtWallMs ?? Math.round(at.wallMsAt(range.startMediaMs));
+    const startAtWallMs = known?.startAtWallMs ?? Math.round(range.startAtWallMs ?? at.wallMsAt(range.startMediaMs));
     const endAtWallMs = startAtWallMs + (range.durationMs ?? 0);
-    if (endAtWallMs < at.fromWallMs) {
+    if (endAtWallMs < at.fromWallMs && range.isOpen !== true) {
       return false;
     }
     const line = lineOf(range, startAtWallMs);

@@ -189,6 +189,11 @@ export class HlsBroadcast {
     });
   }
 
+  /** What its playlists add to media time for program dates, as of the latest segment; undefined before the first. */
+  get programOffsetMs(): number | undefined {
+    return this.#programClock.latestOffsetMs;
+  }
+
   get hasDates(): boolean {
     return this.#dates !== undefined;
   }

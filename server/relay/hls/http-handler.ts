@@ -131,6 +131,11 @@ export class HlsServer {
     return hls?.isReady === true ? hls.partHoldBackS * 1000 : undefined;
   }
 
+  /** What the playlists of `name` add to media time for program dates; undefined before the first. */
+  programOffsetMs(name: string): number | undefined {
+    return this.#byName.get(name)?.hls.programOffsetMs;
+  }
+
   /** Ends all, at once. */
   close(): void {
     for (const hosted of new Set([...this.#byUrlId.values()])) {

@@ -20,6 +20,11 @@ export class ProgramClock {
     this.#timelineWallMsAt = timelineWallMsAt;
   }
 
+  /** Of the latest segment: what is added to media time for its date. Undefined before the first. */
+  get latestOffsetMs(): number | undefined {
+    return this.#entries.at(-1)?.offsetMs;
+  }
+
   /** Unix milliseconds of `mediaMs`, which lies in segment `msn`. */
   wallMsAt(msn: number, mediaMs: number): number {
     return mediaMs + this.#offsetMsOf(msn, mediaMs);

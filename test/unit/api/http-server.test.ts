@@ -107,6 +107,9 @@ test('the OpenAPI document names every route of the API', async () => {
     assert.deepEqual(Object.keys(document.paths).toSorted(), [
       '/api/broadcasts',
       '/api/broadcasts/{name}',
+      '/api/broadcasts/{name}/cues',
+      '/api/broadcasts/{name}/cues/{id}',
+      '/api/broadcasts/{name}/cues/{id}/fire',
       '/api/broadcasts/{name}/smoothness',
       '/api/hints/{name}',
       '/api/keys',
@@ -245,6 +248,7 @@ test('a socket tells state and hints, answers pings, and tells changes', async (
     const { socket, next } = await openSocket(`${fixture.url}/ws/demo`);
     assert.deepEqual(await next(), { type: 'state', state: 'live', viewerCount: 3, broadcastId: '0123' });
     assert.equal((await next()).type, 'hints');
+    assert.deepEqual(await next(), { type: 'cues', marks: [], cues: [] });
     socket.send(JSON.stringify({ type: 'ping', id: 7 }));
     const pong = await next();
     assert.ok(pong.type === 'pong' && pong.id === 7 && Math.abs(pong.serverWallMs - Date.now()) < 5_000);
@@ -260,6 +264,7 @@ test('a socket tells state and hints, answers pings, and tells changes', async (
 test('a socket with its session’s secret carries what concerns that viewer; others do not', async () => {
   await withApiServer(async (fixture) => {
     const bound = await openSocket(`${fixture.url}/ws/demo?session=s3cret`);
+    await bound.next();
     await bound.next();
     await bound.next();
     fixture.toViewer({ type: 'rtp-mapping', rtpTimestamp: 1, mediaMs: 2, wallMs: 3 });
@@ -280,6 +285,7 @@ test('a socket with its session’s secret carries what concerns that viewer; ot
     await unbound.next();
     await unbound.next();
     await unbound.next();
+    await unbound.next();
     assert.equal(fixture.reports.length, 0);
     bound.socket.send(JSON.stringify({ type: 'report', report }));
     bound.socket.send(JSON.stringify({ type: 'ping', id: 2 }));
@@ -295,6 +301,7 @@ test('a socket tells what may be chosen, again when it changes, and takes the ch
     const main = { id: 'main', codec: 'h264', widthPx: 1280, heightPx: 720, frameRateFps: 30, bitrateBps: 2_000_000 };
     const rung = { ...main, id: 'h480', widthPx: 854, heightPx: 480, bitrateBps: 700_000 };
     const { next, socket } = await openSocket(`${fixture.url}/ws/demo?session=s3cret`);
+    await next();
     await next();
     await next();
     for (const renditions of [[main, rung], [main, { ...rung, bitrateBps: 1_100_000 }], [main]]) {

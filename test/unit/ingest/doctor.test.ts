@@ -94,7 +94,7 @@ test('x264’s own words give the lookahead, zerolatency gives none', () => {
   };
   const slow = play({ firstPayload: withSettings('rc_lookahead=20 bframes=2 threads=6 sliced_threads=0') });
   const finding = slow.doctor.findings.find((one) => one.code === 'LOOKAHEAD');
-  assert.ok(Math.abs((finding?.costMs ?? 0) - 833) < 10, String(finding?.costMs));
+  assert.ok(Math.abs((finding?.costMs ?? 0) - 933) < 10, String(finding?.costMs));
   assert.deepEqual(codesOf({ firstPayload: withSettings('rc_lookahead=0 bframes=0 threads=6 sliced_threads=1') }), []);
 });
 
