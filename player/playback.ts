@@ -486,7 +486,7 @@ export class Playback implements MediaPlayer {
 
 /** Within what the server takes: it drops a report with one number out of bounds. Who watches the past says nothing of the live path. */
 const toReport = (
-  { transport, latencyMs, stallCount, stallMs, framesDecoded, framesDropped }: PlaybackSample,
+  { transport, latencyMs, stallCount, stallMs, framesDecoded, framesDropped, targetLatencyMs, loading }: PlaybackSample,
   { bufferDelayMs, receivedBps }: ReceptionOfLate,
 ): QualityReport | null =>
   transport === 'rewind' || transport === 'replay'
@@ -500,6 +500,9 @@ const toReport = (
         framesDropped,
         bufferDelayMs: bufferDelayMs === null ? null : Math.min(600_000, Math.max(0, bufferDelayMs)),
         receivedBps,
+        ...(loading === undefined
+          ? {}
+          : { targetLatencyMs, rendition: loading.renditionId, bandwidthBps: loading.bandwidthBps }),
       };
 
 /** Below 65,536, evenly. */

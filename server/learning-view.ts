@@ -1,8 +1,15 @@
 /** Joins the API to the learner: what was learned in the contract's words. */
-import type { LearnedClass, LearnedEstimate, LearningComparison, LearningStatus } from './api/contract/learning.ts';
+import type {
+  FrontierStep,
+  LearnedClass,
+  LearnedEstimate,
+  LearningComparison,
+  LearningStatus,
+} from './api/contract/learning.ts';
 import type { LearningView } from './api/views.ts';
 import type { NetworkClass } from './congestion/learned/link-features.ts';
 import { NETWORK_CLASSES } from './congestion/learned/link-features.ts';
+import type { Policy } from './congestion/learned/policy.ts';
 import type { Parameters as Tuned } from './congestion/parameters.ts';
 import { PARAMETER_RANGES, parametersWith } from './congestion/parameters.ts';
 import type { Estimate } from './learning/holdout.ts';
@@ -11,15 +18,15 @@ import type { Learning } from './learning/learning.ts';
 
 const SHOWN_SMOOTHNESS_RATIO = 0.5;
 
-export const createLearningView = (learning: Learning): LearningView => ({
+export const createLearningView = (learning: Learning, policies: readonly Policy[]): LearningView => ({
   get armNames() {
     return learning.armNames;
   },
-  status: () => statusOf(learning),
+  status: () => ({ ...statusOf(learning), frontier: frontierOf(policies) }),
   setMode: (mode, arm) => learning.setMode(mode === 'pinned' ? { mode, arm: arm ?? '' } : { mode }),
 });
 
-const statusOf = (learning: Learning): LearningStatus => {
+const statusOf = (learning: Learning): Omit<LearningStatus, 'frontier'> => {
   const { mode } = learning;
   return {
     mode: mode.mode,
@@ -39,6 +46,15 @@ const statusOf = (learning: Learning): LearningStatus => {
     })),
   };
 };
+
+const frontierOf = (policies: readonly Policy[]): FrontierStep[] =>
+  policies
+    .flatMap(({ vectors: [vector], reached }) =>
+      vector === undefined || reached === undefined
+        ? []
+        : [{ networkClass: vector.networkClass, smoothnessRatio: vector.smoothnessRatio, ...reached }],
+    )
+    .toSorted((a, b) => a.smoothnessRatio - b.smoothnessRatio);
 
 const comparisonOf = (
   learning: Learning,

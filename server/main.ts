@@ -46,7 +46,9 @@ import { createReplaysView } from './replay-library.ts';
 import { startDemo } from '../transcode/demo-source.ts';
 import { REPAIRED_VIDEO } from '../transcode/essentials.ts';
 import { makeSheet } from '../transcode/stills.ts';
-import { createViewersView } from './viewer-timelines.ts';
+import { createReportersView } from './reported-viewers.ts';
+import { ViewerList } from './viewer-list.ts';
+import { listWebRtcViewers } from './viewer-timelines.ts';
 import { createHintsView } from './playback-hints.ts';
 import { createSmoothnessView } from './smoothness.ts';
 import { createSessionsView } from './viewer-sessions.ts';
@@ -180,6 +182,8 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     ladderOf: (name) => ladders.statusOf(name),
     encoder: () => ladders.encoder,
   });
+  const viewers = new ViewerList(clock);
+  listWebRtcViewers(viewers, webRtc);
   const http = new HttpServer({
     settings: config.http,
     tls: config.tls,
@@ -196,10 +200,11 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     tokens: new TokenIssuer(config.watch.tokens, { keys: tokenKeys, clock, log }),
     replays: createReplaysView(replay.library, { keys }),
     sessions: createSessionsView(webRtc, metrics),
-    viewers: createViewersView(webRtc, clock),
+    reporters: createReportersView(viewers, clock),
+    viewers,
     smoothness: createSmoothnessView({ hub, webRtc, keys }),
     hints: createHintsView({ hub, hls, webRtc }, congestion),
-    learning: createLearningView(learning),
+    learning: createLearningView(learning, policies),
     health: { readiness: () => ({ isReady: !drain.isDraining, problems: drain.isDraining ? ['draining'] : [] }) },
     access: {
       isAdmin: (bearer) => bearer !== undefined && secretsMatch(bearer, keys.adminKey),

@@ -1,75 +1,39 @@
-/** Viewers over WebRTC for the API: those who watch, and the last of those who did. */
-import type { SessionDetail, SessionSummary } from './api/contract/sessions.ts';
-import type { ViewersView } from './api/views.ts';
-import type { Clock } from './base/clock.ts';
+/** Viewers over WebRTC on the list: what the server decides for them, and what their players report. */
+import type { SessionDetail } from './api/contract/sessions.ts';
 import type { TimelinePoint } from './relay/webrtc/session-timeline.ts';
 import type { ViewerSession } from './relay/webrtc/viewer-session.ts';
 import type { WebRtcOut } from './relay/webrtc/webrtc-out.ts';
+import type { ViewerFacts, ViewerList } from './viewer-list.ts';
+import { toColumn } from './viewer-list.ts';
 
-/** About 12 kB each. */
-const ENDED_MAX_COUNT = 50;
-
-type Watched = {
-  readonly number: number;
-  readonly session: ViewerSession;
-  readonly startedAtWallMs: number;
-};
-
-type State = { readonly isOver: boolean; readonly nowWallMs: number };
-
-type Ended = Pick<Watched, 'number'> & { readonly detail: SessionDetail };
-
-export const createViewersView = (webRtc: WebRtcOut, clock: Clock): ViewersView => {
-  const watching = new Map<ViewerSession, Watched>();
-  const ended: Ended[] = [];
-  let count = 0;
+export const listWebRtcViewers = (viewers: ViewerList, webRtc: WebRtcOut): void => {
+  const leaving = new Map<ViewerSession, (isRemembered: boolean) => void>();
   webRtc.listen({
-    onOpened: (session) => {
-      count += 1;
-      watching.set(session, { number: count, session, startedAtWallMs: clock.wallMs() });
-    },
+    onOpened: (session) =>
+      leaving.set(
+        session,
+        viewers.add({ facts: () => factsOf(session), timeline: () => timelineOf(session.timeline()) }),
+      ),
     onClosed: (session) => {
-      const watched = watching.get(session);
-      watching.delete(session);
-      if (watched !== undefined && session.decision !== undefined) {
-        ended.unshift({
-          number: watched.number,
-          detail: detailOf(watched, { isOver: true, nowWallMs: clock.wallMs() }),
-        });
-        ended.splice(ENDED_MAX_COUNT);
-      }
+      // Who never got as far as a decision was no viewer.
+      leaving.get(session)?.(session.decision !== undefined);
+      leaving.delete(session);
     },
   });
-  return {
-    list: () => [
-      ...[...watching.values()]
-        .map((watched) => summaryOf(watched, { isOver: false, nowWallMs: clock.wallMs() }))
-        .toReversed(),
-      ...ended.map(({ detail: { timeline: _timeline, ...summary } }) => summary),
-    ],
-    find: (number) => {
-      const watched = [...watching.values()].find((each) => each.number === number);
-      return watched === undefined
-        ? ended.find((each) => each.number === number)?.detail
-        : detailOf(watched, { isOver: false, nowWallMs: clock.wallMs() });
-    },
-  };
 };
 
-const summaryOf = ({ number, session, startedAtWallMs }: Watched, state: State): SessionSummary => {
-  const { isOver, nowWallMs } = state;
+const factsOf = (session: ViewerSession): ViewerFacts => {
   const { decision, reported, endReason } = session;
   return {
-    number,
     broadcast: session.name,
-    startedAtWallMs,
-    durationMs: nowWallMs - startedAtWallMs,
-    endedAtWallMs: isOver ? nowWallMs : null,
+    transport: 'whep',
     endReason: endReason ?? null,
     path: session.pathKind,
     renditionId: session.renditionId ?? null,
     estimateBps: decision?.estimateBps ?? null,
+    networkClass: session.networkClass ?? null,
     playoutDelayMs: decision?.playoutDelayMs ?? null,
+    targetLatencyMs: null,
     rttMs: decision?.rttMs ?? null,
     latencyMs: reported?.latencyMs ?? null,
     stallCount: reported?.stallCount ?? null,
@@ -78,22 +42,20 @@ const summaryOf = ({ number, session, startedAtWallMs }: Watched, state: State):
   };
 };
 
-const detailOf = (watched: Watched, state: State): SessionDetail => {
-  const points = watched.session.timeline();
+const timelineOf = (points: readonly TimelinePoint[]): SessionDetail['timeline'] => {
   const column = (name: Exclude<keyof TimelinePoint, 'renditionId'>): (number | null)[] =>
-    points.map((point) => (Number.isFinite(point[name]) ? Math.round(10 * point[name]) / 10 : null));
+    toColumn(points.map((point) => point[name]));
   return {
-    ...summaryOf(watched, state),
-    timeline: {
-      atMs: points.map(({ atMs }) => Math.round(atMs)),
-      estimateBps: column('estimateBps'),
-      sentBps: column('sentBps'),
-      playoutDelayMs: column('playoutDelayMs'),
-      queueDelayMs: column('queueDelayMs'),
-      rttMs: column('rttMs'),
-      latencyMs: column('latencyMs'),
-      frozenMs: column('frozenMs'),
-      renditionId: points.map(({ renditionId }) => renditionId),
-    },
+    atMs: points.map(({ atMs }) => Math.round(atMs)),
+    estimateBps: column('estimateBps'),
+    sentBps: column('sentBps'),
+    playoutDelayMs: column('playoutDelayMs'),
+    needMs: column('needMs'),
+    targetLatencyMs: points.map(() => null),
+    queueDelayMs: column('queueDelayMs'),
+    rttMs: column('rttMs'),
+    latencyMs: column('latencyMs'),
+    frozenMs: column('frozenMs'),
+    renditionId: points.map(({ renditionId }) => renditionId),
   };
 };

@@ -3,16 +3,14 @@ import type { LearningStatus } from '../../server/api/contract/learning.ts';
 import type { SessionDetail, SessionSummary } from '../../server/api/contract/sessions.ts';
 import { pollWhileVisible } from './broadcasts.ts';
 import { byId, make, setText } from './elements.ts';
-import { groupEllipses, learnedParts, learningWords } from './learned.ts';
-import type { LinePlot } from './plots.ts';
-import { latencyWords, linePlot, scatter, stallWords } from './plots.ts';
+import { showFrontier, stallRatioOf } from './frontier.ts';
+import { learnedParts, learningWords } from './learned.ts';
+import { latencyWords, stallWords } from './plots.ts';
+import { timelineFigures } from './timeline.ts';
 
 const POLL_EVERY_MS = 2_000;
 /** For as long as the tab is open. */
 const KEY_PLACE = 'sluice-admin-key';
-/** Who has hardly begun has no latency and no share of anything. */
-const SEEN_MIN_MS = 5_000;
-const TIMELINE_MIN_S = 60;
 const NONE = '–';
 
 const keyForm = byId('key-form') as HTMLFormElement;
@@ -34,9 +32,6 @@ const ask = async <Answer>(path: string): Promise<Answer | undefined> => {
   return answer.ok ? ((await answer.json()) as Answer) : undefined;
 };
 
-const stallRatioOf = (session: SessionSummary): number | null =>
-  session.stallMs === null ? null : Math.min(1, session.stallMs / Math.max(1, session.durationMs));
-
 const durationWords = (ms: number): string => {
   const seconds = Math.max(0, Math.round(ms / 1_000));
   return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`;
@@ -53,26 +48,6 @@ const pick = (number: number): void => {
   void refreshTimeline()
     .then(() => byId('timeline-part').scrollIntoView({ behavior: 'smooth' }))
     .catch(() => undefined);
-};
-
-const showFrontier = (sessions: readonly SessionSummary[], learning: LearningStatus | undefined): void => {
-  const points = sessions.flatMap((session) => {
-    const stallRatio = stallRatioOf(session);
-    const { latencyMs, number } = session;
-    return latencyMs === null || stallRatio === null || session.durationMs < SEEN_MIN_MS
-      ? []
-      : [
-          {
-            ...{ latencyMs, stallRatio, label: `Viewer ${number} of ${session.broadcast}` },
-            isLive: session.endedAtWallMs === null,
-            onPick: () => pick(number),
-          },
-        ];
-  });
-  const place = byId('frontier');
-  place.replaceChildren(
-    scatter({ points, groups: learning === undefined ? [] : groupEllipses(learning) }, place.clientWidth),
-  );
 };
 
 /** What somebody has opened stays open. */
@@ -96,7 +71,9 @@ const rowOf = (session: SessionSummary): HTMLElement => {
   button.setAttribute('type', 'button');
   button.setAttribute('aria-pressed', String(session.number === pickedNumber));
   button.addEventListener('click', () => pick(session.number));
-  const { endReason, latencyMs, estimateBps, playoutDelayMs } = session;
+  const { endReason, latencyMs, estimateBps, transport } = session;
+  const waitMs = transport === 'whep' ? session.playoutDelayMs : session.targetLatencyMs;
+  const way = transport === 'll-hls' ? ' by LL-HLS' : session.path === 'tcp' ? ' by TCP' : '';
   const ended = endReason === null ? '' : ` (${endReason.replaceAll('_', ' ')})`;
   return make(
     'tr',
@@ -107,8 +84,8 @@ const rowOf = (session: SessionSummary): HTMLElement => {
     make('td', '', session.renditionId ?? NONE),
     make('td', '', wordsOr(latencyMs, latencyWords)),
     make('td', '', wordsOr(stallRatioOf(session), stallWords)),
-    make('td', '', `${wordsOr(estimateBps, rateWords)}${session.path === 'tcp' ? ' by TCP' : ''}`),
-    make('td', '', wordsOr(playoutDelayMs, latencyWords)),
+    make('td', '', wordsOr(estimateBps, rateWords) + way),
+    make('td', '', wordsOr(waitMs, latencyWords)),
   );
 };
 
@@ -118,62 +95,11 @@ const showViewers = (sessions: readonly SessionSummary[]): void => {
   setText(
     byId('viewers-words'),
     sessions.length === 0
-      ? 'Nobody watches over WebRTC now, and nobody has since the server was started.'
+      ? 'Nobody watches now, and nobody has since the server was started.'
       : `${liveCount} watching now${gone === 0 ? '' : `, and the last ${gone} who left`}. Choose one for its last five minutes.`,
   );
   byId('viewers').hidden = sessions.length === 0;
   byId('viewer-rows').replaceChildren(...sessions.map(rowOf));
-};
-
-const plotsOf = ({ timeline }: SessionDetail): LinePlot[] => [
-  {
-    title: 'What the link is believed to carry, and what was sent',
-    unitText: (bps) => `${bps / 1e6} Mbit/s`,
-    lines: [
-      { name: 'estimate', values: timeline.estimateBps, style: 'first' },
-      { name: 'sent', values: timeline.sentBps, style: 'second' },
-    ],
-  },
-  {
-    title: 'How long pictures wait, and what stands in queues',
-    unitText: latencyWords,
-    lines: [
-      { name: 'playout delay', values: timeline.playoutDelayMs, style: 'first' },
-      { name: 'queue', values: timeline.queueDelayMs, style: 'second' },
-    ],
-  },
-  {
-    title: 'From camera to glass, and time stood still',
-    unitText: latencyWords,
-    lines: [
-      { name: 'latency', values: timeline.latencyMs, style: 'first' },
-      { name: 'stood still', values: timeline.frozenMs, style: 'bars' },
-    ],
-  },
-];
-
-/** Runs of the same rendition, as one strip. */
-const renditionStrip = (ids: readonly string[], seconds: number): HTMLElement => {
-  const strip = make('div', 'strip');
-  const runs: { id: string; count: number }[] = [];
-  for (const id of ids) {
-    const last = runs.at(-1);
-    if (last?.id === id) {
-      last.count += 1;
-    } else {
-      runs.push({ id, count: 1 });
-    }
-  }
-  const blank = make('span', 'blank');
-  blank.style.flexGrow = String(Math.max(0, seconds - ids.length));
-  strip.append(blank);
-  for (const { id, count } of runs) {
-    const part = make('span', '', id);
-    part.style.flexGrow = String(count);
-    part.title = `${id}, ${count} s`;
-    strip.append(part);
-  }
-  return strip;
 };
 
 const refreshTimeline = async (): Promise<void> => {
@@ -182,30 +108,22 @@ const refreshTimeline = async (): Promise<void> => {
   if (detail === undefined) {
     return;
   }
-  const { timeline } = detail;
-  const seconds = Math.max(TIMELINE_MIN_S, timeline.atMs.length);
   setText(byId('timeline-title'), `Viewer #${detail.number} of ${detail.broadcast}`);
   setText(
     byId('timeline-words'),
-    `${detail.endedAtWallMs === null ? 'Watching' : 'Watched'} for ${durationWords(detail.durationMs)}; smoothness ${detail.smoothnessRatio}; round trip ${wordsOr(detail.rttMs, latencyWords)}.`,
+    `${detail.endedAtWallMs === null ? 'Watching' : 'Watched'} for ${durationWords(detail.durationMs)} over ${wayWords(detail)}`,
   );
-  const widthPx = byId('timeline').clientWidth;
-  byId('timeline').replaceChildren(
-    ...plotsOf(detail).map((plot) =>
-      make(
-        'figure',
-        'plot',
-        make(
-          'figcaption',
-          '',
-          plot.title,
-          make('span', 'legend', ...plot.lines.map(({ name, style }) => make('span', style, name))),
-        ),
-        linePlot(plot, { seconds, widthPx }),
-      ),
-    ),
-    make('figure', 'plot', make('figcaption', '', 'Rendition'), renditionStrip(timeline.renditionId, seconds)),
-  );
+  const place = byId('timeline');
+  place.replaceChildren(...timelineFigures(detail, place.clientWidth));
+};
+
+/** Of what the server decides itself it can say more. */
+const wayWords = ({ transport, smoothnessRatio, rttMs, networkClass }: SessionDetail): string => {
+  if (transport === 'll-hls') {
+    return 'LL-HLS, as its player reports every two seconds.';
+  }
+  const network = networkClass === null ? 'not known yet' : networkClass.replaceAll('|', ' or ');
+  return `WebRTC; smoothness ${smoothnessRatio}, round trip ${wordsOr(rttMs, latencyWords)}, network ${network}.`;
 };
 
 const refresh = async (): Promise<void> => {
@@ -215,7 +133,7 @@ const refresh = async (): Promise<void> => {
     byId('content').hidden = false;
     byId('trouble').hidden = true;
     const learning = await ask<LearningStatus>('/api/learning');
-    showFrontier(sessions, learning);
+    showFrontier({ sessions, learning, onPick: pick });
     showLearned(learning);
     showViewers(sessions);
     await refreshTimeline();

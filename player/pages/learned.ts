@@ -1,7 +1,7 @@
 /** What was learned of networks, for the dashboard: per class the arms with what they change in words, and learning against the holdout. */
 import type { LearnedClass, LearningComparison, LearningStatus } from '../../server/api/contract/learning.ts';
 import { make } from './elements.ts';
-import type { Ellipse } from './plots.ts';
+import type { Ellipse, Goal, Step } from './plots.ts';
 import { latencyWords, stallWords } from './plots.ts';
 
 type Arm = LearnedClass['arms'][number];
@@ -41,6 +41,8 @@ const MEASURE_WORDS: Readonly<Record<string, string>> = {
   qualityRatio: 'Quality of the picture',
 };
 
+const GOAL_STALL_FACTOR = 0.45;
+
 const GROUP_WORDS = { gcc: 'plain GCC', defaults: 'our own defaults' } as const;
 
 export const learningWords = (status: LearningStatus): string => {
@@ -55,13 +57,13 @@ export const learningWords = (status: LearningStatus): string => {
   return `${modes[status.mode]}. ${Math.round(100 * status.holdoutRatio)} % of viewers are held out and never get what was learned. Compared since ${since}. Not learned from: ${unreported} sessions without reports, ${contradicted} whose reports the server contradicts, ${short} too short.${seen}`;
 };
 
-/** Mean latency and stutter of each group with their 95 % intervals; none where a group has nobody. */
-export const groupEllipses = ({ comparisons }: LearningStatus): Ellipse[] => {
-  const overall = comparisons.filter(
+/** Of one class (or `all`): mean latency and stutter of each group with their 95 % intervals; none where a group has nobody. */
+export const groupEllipses = ({ comparisons }: LearningStatus, shownClass: string): Ellipse[] => {
+  const shown = comparisons.filter(
     ({ networkClass, learningSessionCount, holdoutSessionCount }) =>
-      networkClass === 'all' && learningSessionCount > 0 && holdoutSessionCount > 0,
+      networkClass === shownClass && learningSessionCount > 0 && holdoutSessionCount > 0,
   );
-  return overall.flatMap((comparison, index) => {
+  return shown.flatMap((comparison, index) => {
     const latency = differenceOf(comparison, 'latencyMs');
     const stall = differenceOf(comparison, 'stallRatio');
     if (latency === undefined || stall === undefined) {
@@ -69,14 +71,39 @@ export const groupEllipses = ({ comparisons }: LearningStatus): Ellipse[] => {
     }
     const at = (group: 'learning' | 'holdout'): Omit<Ellipse, 'label' | 'kind'> => ({
       latencyMs: latency[group],
-      latencyHalfMs: (latency.high - latency.low) / 2,
+      latencyHalfMs: latency[`${group}Half`],
       stallRatio: stall[group],
-      stallHalfRatio: (stall.high - stall.low) / 2,
+      stallHalfRatio: stall[`${group}Half`],
     });
     const holdout: Ellipse = { ...at('holdout'), label: GROUP_WORDS[comparison.against], kind: 'second' };
     return index === 0 ? [{ ...at('learning'), label: 'learning', kind: 'first' }, holdout] : [holdout];
   });
 };
+
+/** The bar of this project: 55 % less stutter than plain GCC, no slower. */
+export const goalOf = (groups: readonly Ellipse[]): Goal | undefined => {
+  const holdout = groups.find(({ label }) => label === GROUP_WORDS.gcc);
+  return holdout === undefined
+    ? undefined
+    : {
+        latencyMs: holdout.latencyMs,
+        stallRatio: GOAL_STALL_FACTOR * holdout.stallRatio,
+        label: `55 % less stutter than ${GROUP_WORDS.gcc}, no slower`,
+      };
+};
+
+/** What the simulator shows of a class's vectors, by λ. */
+export const simulatedSteps = ({ frontier }: LearningStatus, shownClass: string): Step[] =>
+  frontier
+    .filter(({ networkClass }) => networkClass === shownClass)
+    .map(({ smoothnessRatio, learned, defaults }) => ({
+      from: defaults,
+      to: learned,
+      label: `Simulated at λ ${smoothnessRatio}: ${pointWords(defaults)} with our own defaults → ${pointWords(learned)} with what was searched`,
+    }));
+
+const pointWords = ({ latencyMs, stallRatio }: Step['from']): string =>
+  `${latencyWords(latencyMs)} and ${stallWords(stallRatio)} stood still`;
 
 const differenceOf = ({ differences }: LearningComparison, measure: string): Difference | undefined =>
   differences.find((difference) => difference.measure === measure);

@@ -14,7 +14,7 @@ import { FrameRate } from './frame-rate.ts';
 import type { AppendedPiece, HlsFailure, HlsLoading } from './hls-engine.ts';
 import { HlsEngine } from './hls-engine.ts';
 import { nativeWallMs, playsNatively } from './native-hls.ts';
-import type { LatencyClocks, PlaybackSample } from './playback-sample.ts';
+import type { LatencyClocks, Loading, PlaybackSample } from './playback-sample.ts';
 
 export type LlHlsEvent =
   | { readonly type: 'picture' }
@@ -341,6 +341,7 @@ export class LlHlsPlayback {
       heightPx: video.videoHeight,
       frameRateFps: this.#frameRate.note(frames.totalVideoFrames - frames.droppedVideoFrames, nowMs),
       targetLatencyMs: this.#controller.targetLatencyMs,
+      loading: loadingOf(this.#engine.hls),
       playbackRate: video.playbackRate,
     };
   }
@@ -357,6 +358,15 @@ const abrConfig = (hints: PlaybackHints | undefined): Partial<HlsConfig> => ({
 const levelOf = (hls: Hls, renditionId: string | null): number => {
   const file = `/${renditionId === 'main' ? 'video' : renditionId}.m3u8`;
   return renditionId === null ? LEVEL_AUTO : hls.levels.findIndex(({ uri }) => uri.split('?')[0]?.endsWith(file));
+};
+
+const loadingOf = (hls: Hls | undefined): Loading => {
+  const file = /\/(\w+)\.m3u8/.exec(hls?.levels[hls.currentLevel]?.uri ?? '')?.[1];
+  const bandwidthBps = hls?.bandwidthEstimate ?? Number.NaN;
+  return {
+    renditionId: (file === 'video' ? 'main' : file) ?? null,
+    bandwidthBps: Number.isFinite(bandwidthBps) ? bandwidthBps : null,
+  };
 };
 
 const endOf = (ranges: TimeRanges): number | null => (ranges.length === 0 ? null : ranges.end(ranges.length - 1));

@@ -17,8 +17,12 @@ export type PlaybackSample = {
   readonly frameRateFps: number | null;
   /** LL-HLS only: what the controller holds, and how fast it plays for that. */
   readonly targetLatencyMs: number | null;
+  /** LL-HLS only: what is loaded (`main`, `h480`) and what hls.js measures of the network; null where it is Safari's own player. */
+  readonly loading?: Loading;
   readonly playbackRate: number;
 };
+
+export type Loading = { readonly renditionId: string | null; readonly bandwidthBps: number | null };
 
 export type ReceptionTotals = {
   /** Time that pictures spent in the browser's buffer, all together, and how many did. */

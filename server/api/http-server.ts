@@ -34,6 +34,7 @@ import type {
   KeysView,
   LearningView,
   ReplaysView,
+  ReportersView,
   SessionsView,
   SmoothnessView,
   ViewersView,
@@ -104,6 +105,7 @@ export type HttpServerParts = {
   readonly replays: ReplaysView;
   readonly smoothness: SmoothnessView;
   readonly sessions: SessionsView;
+  readonly reporters: ReportersView;
   readonly viewers: ViewersView;
   readonly hints: HintsView;
   readonly learning: LearningView;

@@ -54,7 +54,12 @@ export type ViewerSessionView = {
 
 export type SessionsView = { findBySecret(secret: string): ViewerSessionView | undefined };
 
-/** Viewers over WebRTC, newest first; those who have left for a while still. */
+/** Viewers who have no session with the server, as far as their sockets tell. */
+export type ReportersView = { open(broadcast: string): Reporter };
+
+export type Reporter = { report(report: QualityReport): void; close(): void };
+
+/** Viewers, newest first; those who have left for a while still. */
 export type ViewersView = { list(): SessionSummary[]; find(number: number): SessionDetail | undefined };
 
 /** λ of broadcasts: 0 reacts, 1 is smooth. */

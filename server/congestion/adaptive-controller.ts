@@ -74,6 +74,8 @@ export class AdaptiveController implements CongestionController {
   #gopAtMs = Number.NaN;
   #isGopCut = false;
   #backlogMs = 0;
+  /** Of the pictures of the GOP before. */
+  #gopNeedMs = Number.NaN;
   /** Between `onGop` and the first packet of its keyframe. */
   #isKeyframeDue = false;
   #keyframeFirstSeq = -1;
@@ -119,6 +121,7 @@ export class AdaptiveController implements CongestionController {
       paceBps: joinPaceBps(undefined, options.prior.rateBps),
       burstBytes: 5_000,
       playoutDelayMs: undefined,
+      needMs: Number.NaN,
       probe: undefined,
       estimateBps: options.prior.rateBps,
       queueDelayMs: 0,
@@ -151,6 +154,7 @@ export class AdaptiveController implements CongestionController {
     this.#decision.isBacklogDropped = this.#mechanisms.hasTailCut && this.#backlogMs > this.#parameters.dropBacklogMs;
     this.#estimator.onGop(needOf(offer.renditions[0], 0), nowMs);
     const needMs = this.#twin.takeWorstNeedMs();
+    this.#gopNeedMs = needMs;
     if (!Number.isNaN(needMs)) {
       this.#playout.onBlock(needMs);
     }
@@ -270,6 +274,7 @@ export class AdaptiveController implements CongestionController {
     this.#playout.tick(this.#guard.floorMs, nowMs);
     decision.playoutDelayMs =
       this.#options.hasPlayoutDelay && this.#mechanisms.hasPlayout ? this.#playout.delayMs : undefined;
+    decision.needMs = moreOf(this.#gopNeedMs, this.#twin.worstNeedMs);
     decision.nextAtMs = nowMs + TICK_MS;
     return decision;
   }
@@ -355,3 +360,6 @@ export class AdaptiveController implements CongestionController {
     return isTooLong || this.#isSilent(nowMs);
   }
 }
+
+/** NaN says nothing. */
+const moreOf = (a: number, b: number): number => (a >= b || Number.isNaN(b) ? a : b);

@@ -123,6 +123,8 @@ export type Decision = {
   readonly burstBytes: number;
   /** To be stamped on every video packet; undefined: none is to be stamped and the browser does as it likes. */
   readonly playoutDelayMs: number | undefined;
+  /** Playout delay with which no picture since the keyframe before this one would have come late; NaN before the first. Of controllers that know it. */
+  readonly needMs?: number;
   readonly probe: ProbeRequest | undefined;
   /** What the link is believed to carry. */
   readonly estimateBps: number;
@@ -151,6 +153,8 @@ export type CongestionController = {
   setSmoothness(smoothnessRatio: number): void;
   /** Tuned otherwise from now on, by a controller that can be; λ moves these as it moved those before. */
   retune(parameters: Parameters): void;
+  /** The class that the viewer's network seems to be of; undefined while it is not known, and where nobody looks. */
+  readonly networkClass?: string | undefined;
   /** The session is over. */
   close?(): void;
 };

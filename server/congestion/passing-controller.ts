@@ -20,6 +20,10 @@ export class PassingController implements CongestionController {
     this.#inner = inner;
   }
 
+  get networkClass(): string | undefined {
+    return this.#inner.networkClass;
+  }
+
   join(offer: JoinOffer, nowMs: number): JoinPlan {
     return this.#inner.join(offer, nowMs);
   }

@@ -27,6 +27,9 @@ export type Difference = {
   readonly measure: Measure;
   readonly learning: number;
   readonly holdout: number;
+  /** Of each mean by itself, half of its 95 % interval. */
+  readonly learningHalf: number;
+  readonly holdoutHalf: number;
   readonly difference: number;
   readonly low: number;
   readonly high: number;
@@ -171,6 +174,8 @@ const differenceOf = (measure: Measure, learning: MomentSums, holdout: MomentSum
     measure,
     learning: ours.mean,
     holdout: theirs.mean,
+    learningHalf: NORMAL_95 * Math.sqrt(ours.variance),
+    holdoutHalf: NORMAL_95 * Math.sqrt(theirs.variance),
     difference,
     low: difference - half,
     high: difference + half,

@@ -130,6 +130,12 @@ test('over LL-HLS too, by pointer, on a phone', { timeout: 120_000 }, async () =
     await shows(page, lines);
     assert.equal((await menuOf(page)).chosen, label);
   }
+  await within(10_000, 'its player tells the server so', async () => {
+    const [viewer] = await sluice.viewers();
+    const { transport, renditionId, latencyMs = 0, estimateBps = 0 } = viewer ?? {};
+    const isMeasured = Number(latencyMs) > 0 && Number(estimateBps) > 0;
+    return transport === 'll-hls' && renditionId === 'h240' && isMeasured;
+  });
   const underFinger = await page.locator('[role=menuitemradio][data-id=h144]').elementHandle();
   await player(page, (one) => (one.rendition = 'auto'));
   await shows(page, 360);

@@ -3,8 +3,6 @@
  * into the recording when the broadcast is over; and a replay begins at the second its link names.
  */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import type { SluicePlayer } from '../../player/ui/element.ts';
@@ -55,9 +53,6 @@ after(async () => {
   await publisher?.stop();
   await sluice?.stop();
 });
-
-const adminKey = (): string =>
-  (JSON.parse(readFileSync(path.join(sluice.folder, 'data/keys.json'), 'utf8')) as { admin: string }).admin;
 
 /** Keys go to the player's frame, as after a click on it. */
 const press = async (page: Page, key: string): Promise<void> => {
@@ -161,11 +156,15 @@ test('the dashboard shows who watches, with the last minutes of one, to who has 
     await page.fill('#key', 'not the key');
     await page.click('#key-form button');
     await page.locator('#trouble', { hasText: 'not the admin key' }).waitFor();
-    await page.fill('#key', adminKey());
+    await page.fill('#key', sluice.adminKey);
     await page.click('#key-form button');
     await page.locator('.point.live').first().waitFor({ timeout: 10_000 });
     await page.locator('button.pick').first().click();
     await page.locator('#timeline .curve.first').nth(2).waitFor();
+    const need = page.locator('#timeline .curve.third');
+    await within(10_000, 'what its pictures needed is drawn', async () =>
+      /^M[\d. ]+L/.test((await need.getAttribute('d')) ?? ''),
+    );
     const words = await page.locator('#viewer-rows tr').first().innerText();
     assert.match(words, /#\d+\s+show\s+\d+ (s|min)\s+source-video\s+[\d.]+ m?s\s/);
     for (const viewport of [
@@ -190,7 +189,7 @@ test('the broadcast ends while rewound: it plays on, and goes over to the record
   await publisher.kill();
   await fetch(`${sluice.httpUrl}/api/broadcasts/${NAME}`, {
     method: 'DELETE',
-    headers: { authorization: `Bearer ${adminKey()}` },
+    headers: { authorization: `Bearer ${sluice.adminKey}` },
   });
   await within(15_000, 'the recording is played', () =>
     asked.some((url) => /\/replay\/[0-9a-f]{32}\/media-/.test(url)),

@@ -35,6 +35,7 @@ export const LEARNED: LearningStatus = {
   refused: { unreported: 0, contradicted: 2, short: 0 },
   comparisons: [],
   classes: [],
+  frontier: [],
 };
 
 const NOT_THERE = { ok: false, refusal: { code: 'CUE_UNKNOWN', detail: 'there are none here' } } as const;
@@ -59,6 +60,8 @@ export type ApiFixture = {
   readonly requests: HttpRequest[];
   readonly ended: string[];
   readonly reports: unknown[];
+  /** Of all sockets, whether they have a session or not; `closed` when one has gone. */
+  readonly unboundReports: unknown[];
   /** What was asked for by `watch`. */
   readonly watched: (string | undefined)[];
   readonly viewers: SessionDetail[];
@@ -96,6 +99,7 @@ export const withApiServer = async (
     requests: [],
     ended: [],
     reports: [],
+    unboundReports: [],
     watched: [],
     viewers: [],
     modes: [],
@@ -198,6 +202,12 @@ const partsFor = (fixture: ApiFixture, watchers: Set<() => void>): HttpServerPar
   viewers: {
     list: () => fixture.viewers.map(({ timeline: _timeline, ...summary }) => summary),
     find: (number) => fixture.viewers.find((viewer) => viewer.number === number),
+  },
+  reporters: {
+    open: (broadcast) => ({
+      report: (report) => fixture.unboundReports.push({ broadcast, ...report }),
+      close: () => fixture.unboundReports.push('closed'),
+    }),
   },
   hints: { hintsFor: () => ({ v: 1, targetLatencyMs: 1_100, fastRatio: 0.08, slowRatio: 0.05 }) },
   health: { readiness: () => ({ isReady: fixture.isReady, problems: fixture.isReady ? [] : ['draining'] }) },

@@ -4,6 +4,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -11,6 +12,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { cpuMs, descendants, rssBytes } from './process-usage.ts';
 import { withinValue } from './wait.ts';
+import type { SessionSummary } from '../../server/api/contract/sessions.ts';
 import type { BroadcastSummary, WatchState } from '../../server/api/contract/socket.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -107,6 +109,19 @@ export class SluiceProcess {
 
   watchUrl(name: string): string {
     return `${this.httpUrl}/watch/${name}`;
+  }
+
+  /** As the server made it at its first start. */
+  get adminKey(): string {
+    const keys: unknown = JSON.parse(readFileSync(path.join(this.folder, 'data/keys.json'), 'utf8'));
+    return (keys as { admin: string }).admin;
+  }
+
+  /** `GET /api/sessions`. */
+  async viewers(): Promise<readonly SessionSummary[]> {
+    const headers = { authorization: `Bearer ${this.adminKey}` };
+    const response = await fetch(`${this.httpUrl}/api/sessions`, { headers });
+    return ((await response.json()) as { sessions: SessionSummary[] }).sessions;
   }
 
   /** Log lines of this event so far. */

@@ -11,6 +11,15 @@ export type LearningStatus = {
   /** Learning against the holdout, over all networks and then by class. */
   readonly comparisons: readonly LearningComparison[];
   readonly classes: readonly LearnedClass[];
+  /** What the simulator shows of the vectors in the policy files and, on the same links, of the own defaults; by λ. */
+  readonly frontier: readonly FrontierStep[];
+};
+
+export type FrontierStep = {
+  readonly networkClass: string;
+  readonly smoothnessRatio: number;
+  readonly learned: { readonly latencyMs: number; readonly stallRatio: number };
+  readonly defaults: { readonly latencyMs: number; readonly stallRatio: number };
 };
 
 export type LearningComparison = {
@@ -23,6 +32,9 @@ export type LearningComparison = {
     readonly measure: string;
     readonly learning: number;
     readonly holdout: number;
+    /** Of each mean by itself, half of its 95 % interval. */
+    readonly learningHalf: number;
+    readonly holdoutHalf: number;
     readonly difference: number;
     readonly low: number;
     readonly high: number;

@@ -59,6 +59,10 @@ export type QualityReport = {
   readonly bufferDelayMs?: number | null;
   /** WHEP, likewise: pictures' bits a second. */
   readonly receivedBps?: number | null;
+  /** LL-HLS: the latency that is held, the rendition that is loaded (`main`, `h480`), and what the network is measured to carry. */
+  readonly targetLatencyMs?: number | null;
+  readonly rendition?: string | null;
+  readonly bandwidthBps?: number | null;
 };
 
 /** Also served at `GET /api/hints/NAME`. */

@@ -12,7 +12,16 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { ClientMessage, RenditionSummary, ServerMessage } from '../contract/socket.ts';
-import type { AccessView, BroadcastsView, CuesView, HintsView, SessionsView, ViewerSessionView } from '../views.ts';
+import type {
+  AccessView,
+  BroadcastsView,
+  CuesView,
+  HintsView,
+  Reporter,
+  ReportersView,
+  SessionsView,
+  ViewerSessionView,
+} from '../views.ts';
 
 export type SocketOptions = {
   readonly socketMaxCount: number;
@@ -35,6 +44,7 @@ export type SocketParts = {
   readonly settings: SocketOptions;
   readonly broadcasts: BroadcastsView;
   readonly sessions: SessionsView;
+  readonly reporters: ReportersView;
   readonly hints: HintsView;
   readonly cues: Pick<CuesView, 'snapshotText' | 'setViewers'>;
   readonly access: Pick<AccessView, 'mayWatch'>;
@@ -44,8 +54,10 @@ export type SocketParts = {
 };
 
 const PATH_FORM = /^\/ws\/([A-Za-z0-9_-]{1,64})$/;
-/** `auto`, `main`, a rung's id; `h\d{3,4}` in the hub's words. */
-const RENDITION_FORM = /^(?:auto|main|h\d{3,4})$/;
+/** Of rungs, in the hub's words (`isRungId`). */
+const RUNG = '(?:av1)?h\\d{3,4}';
+const WATCHED_FORM = new RegExp(`^(?:main|${RUNG})$`);
+const WISH_FORM = new RegExp(`^(?:auto|main|${RUNG})$`);
 /** A bitrate that moved by less than this is no news. */
 const BITRATE_NEWS_RATIO = 0.25;
 const COUNT = z.number().int().min(0).max(1e9);
@@ -54,7 +66,8 @@ const CLIENT_MESSAGE: z.ZodType<ClientMessage> = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('ping'), id: COUNT }),
   z.strictObject({
     type: z.literal('report'),
-    report: z.strictObject({
+    // Not strict: what a newer player says beside is nothing to lose its socket for.
+    report: z.object({
       transport: z.enum(['whep', 'll-hls']),
       latencyMs: z.number().min(-10_000).max(600_000).nullable(),
       stallCount: COUNT,
@@ -63,9 +76,12 @@ const CLIENT_MESSAGE: z.ZodType<ClientMessage> = z.discriminatedUnion('type', [
       framesDropped: COUNT,
       bufferDelayMs: z.number().min(0).max(600_000).nullable().exactOptional(),
       receivedBps: z.number().min(0).max(1e10).nullable().exactOptional(),
+      targetLatencyMs: z.number().min(0).max(600_000).nullable().exactOptional(),
+      rendition: z.string().regex(WATCHED_FORM).nullable().exactOptional(),
+      bandwidthBps: z.number().min(0).max(1e10).nullable().exactOptional(),
     }),
   }),
-  z.strictObject({ type: z.literal('watch'), rendition: z.string().regex(RENDITION_FORM) }),
+  z.strictObject({ type: z.literal('watch'), rendition: z.string().regex(WISH_FORM) }),
 ]);
 
 /** The sockets of all doors together. */
@@ -166,6 +182,7 @@ class ViewerSocket {
   readonly #parts: SocketParts;
   readonly #dropped: Counter;
   readonly #stops: (() => void)[] = [];
+  readonly #reporter: Reporter;
   #messageCount = 0;
   #windowStartMs: number;
   #lastHeardAtMs: number;
@@ -184,6 +201,8 @@ class ViewerSocket {
     this.#session = options.session;
     this.#parts = options.parts;
     this.#dropped = options.dropped;
+    this.#reporter = options.parts.reporters.open(options.name);
+    this.#stops.push(() => this.#reporter.close());
     const nowMs = options.parts.clock.nowMs();
     this.#windowStartMs = nowMs;
     this.#lastHeardAtMs = nowMs;
@@ -227,6 +246,7 @@ class ViewerSocket {
       this.#session?.watch(message.rendition === 'auto' ? undefined : message.rendition);
     } else {
       this.#session?.report(message.report);
+      this.#reporter.report(message.report);
     }
   }
 

@@ -15,6 +15,7 @@ import type {
 import type { Parameters } from '../parameters.ts';
 import { PassingController } from '../passing-controller.ts';
 import type { TwinView } from '../receiver-twin/receiver-twin.ts';
+import type { NetworkClass } from './link-features.ts';
 import { LinkFeatures } from './link-features.ts';
 import { SessionMeter } from './session-meter.ts';
 
@@ -55,6 +56,10 @@ export class GuidedController extends PassingController {
     super(controller);
     this.#guide = guide;
     this.#watched = { meter: new SessionMeter(twin), link: new LinkFeatures() };
+  }
+
+  override get networkClass(): NetworkClass | undefined {
+    return this.#watched.link.networkClass(this.#watched.meter.lowestBps);
   }
 
   override join(offer: JoinOffer, nowMs: number): JoinPlan {

@@ -35,7 +35,14 @@ export type Policy = {
   readonly priors: ReadonlyMap<PolicyClass, Prior>;
   /** Of the traces it was made from. */
   readonly dataSha256: string;
+  /** What its first vector reached in the simulator beside the own defaults; undefined where the file does not say. It is only shown. */
+  readonly reached: PolicyReached | undefined;
 };
+
+export type PolicyReached = { readonly learned: FrontierPoint; readonly defaults: FrontierPoint };
+
+/** Means of sessions. */
+export type FrontierPoint = { readonly latencyMs: number; readonly stallRatio: number };
 
 /** `POLICY_TOO_LARGE`, `POLICY_NOT_JSON`, `POLICY_VERSION_UNKNOWN`, `POLICY_FIELD_WRONG`. */
 export type PolicyFault = { readonly code: string; readonly detail: string };
@@ -96,6 +103,7 @@ export const readPolicy = (text: string): PolicyReading => {
       vectors: vectors.filter((vector) => vector !== undefined),
       priors: new Map(priors.filter((prior) => prior !== undefined)),
       dataSha256: String(dataSha256),
+      reached: reachedOf(head['reached']),
     },
     unknownNames: [...unknownNames],
   };
@@ -221,6 +229,30 @@ const toPrior = (entry: unknown, path: string, faults: string[]): readonly [Poli
       playoutDelayMs: Math.min(PRIOR_DELAY_MS.max, Math.max(PRIOR_DELAY_MS.min, playoutDelayMs)),
     },
   ];
+};
+
+/** Links that were not searched on say more, and recorded ones more than made-up ones. */
+const TABLE_NAMES = ['validation real', 'validation synthetic', 'search real', 'search synthetic'];
+const LATENCY_MAX_MS = 60_000;
+
+const reachedOf = (value: unknown): PolicyReached | undefined => {
+  const tables = fieldsOf(value);
+  const table = fieldsOf(TABLE_NAMES.map((name) => tables?.[name]).find((found) => found !== undefined));
+  const learned = pointOf(table?.['learned']);
+  const defaults = pointOf(table?.['defaults']);
+  return learned === undefined || defaults === undefined ? undefined : { learned, defaults };
+};
+
+const pointOf = (value: unknown): FrontierPoint | undefined => {
+  const { latencyP50Ms, stallRatio } = fieldsOf(value) ?? {};
+  const isPoint =
+    typeof latencyP50Ms === 'number' &&
+    typeof stallRatio === 'number' &&
+    latencyP50Ms >= 0 &&
+    latencyP50Ms <= LATENCY_MAX_MS &&
+    stallRatio >= 0 &&
+    stallRatio <= 1;
+  return isPoint ? { latencyMs: latencyP50Ms, stallRatio } : undefined;
 };
 
 const classOf = (value: unknown, path: string, faults: string[]): PolicyClass | undefined => {

@@ -83,6 +83,11 @@ export class ReceiverTwin implements ArrivalSink, TwinView {
     return this.#lastNeedMs;
   }
 
+  /** The largest need since it was taken last; NaN: no picture has come. */
+  get worstNeedMs(): number {
+    return this.#worstNeedMs;
+  }
+
   /** The largest need since it was asked last; NaN: no picture has come. */
   takeWorstNeedMs(): number {
     const worst = this.#worstNeedMs;

@@ -1,4 +1,5 @@
 /** The last minutes of one viewer, second by second, for whoever looks into a complaint: what was decided for it, and what it saw. Pure, of fixed size. */
+import { ColumnRing } from '../../base/column-ring.ts';
 import type { Decision } from '../../congestion/controller.ts';
 
 export type TimelinePoint = {
@@ -7,6 +8,8 @@ export type TimelinePoint = {
   readonly estimateBps: number;
   readonly sentBps: number;
   readonly playoutDelayMs: number;
+  /** Playout delay with which no picture of the last GOP would have come late; NaN where nobody knows. */
+  readonly needMs: number;
   readonly queueDelayMs: number;
   readonly rttMs: number;
   /** By the player's clock, from camera to glass; NaN where it has not said. */
@@ -19,7 +22,7 @@ export type TimelinePoint = {
 /** How a viewer fares, by totals since its session was opened. */
 export type TimelineLook = {
   readonly atMs: number;
-  readonly decision: Pick<Decision, 'estimateBps' | 'playoutDelayMs' | 'queueDelayMs' | 'rttMs'>;
+  readonly decision: Pick<Decision, 'estimateBps' | 'playoutDelayMs' | 'needMs' | 'queueDelayMs' | 'rttMs'>;
   readonly sentBytes: number;
   /** As its player said last; undefined: it has not. */
   readonly reported: { readonly stallMs: number; readonly latencyMs?: number | null } | undefined;
@@ -34,18 +37,15 @@ const COLUMNS = [
   'estimateBps',
   'sentBps',
   'playoutDelayMs',
+  'needMs',
   'queueDelayMs',
   'rttMs',
   'latencyMs',
   'frozenMs',
 ] as const;
-const RENDITION_MAX_COUNT = 255;
 
 export class SessionTimeline {
-  readonly #values = new Float32Array(COLUMNS.length * POINT_MAX_COUNT);
-  readonly #renditionAt = new Uint8Array(POINT_MAX_COUNT);
-  readonly #renditionIds: string[] = [];
-  #count = 0;
+  readonly #ring = new ColumnRing(COLUMNS, POINT_MAX_COUNT);
   // Of the last look that was kept.
   #lookedAtMs = 0;
   #sentBytes = 0;
@@ -58,9 +58,10 @@ export class SessionTimeline {
       return;
     }
     const stallMs = reported?.stallMs ?? 0;
-    this.#add({
-      ...{ atMs, renditionId, estimateBps: decision.estimateBps, rttMs: decision.rttMs },
+    this.#ring.add({
+      ...{ atMs, label: renditionId, estimateBps: decision.estimateBps, rttMs: decision.rttMs },
       playoutDelayMs: decision.playoutDelayMs ?? Number.NaN,
+      needMs: decision.needMs ?? Number.NaN,
       queueDelayMs: decision.queueDelayMs,
       sentBps: (8_000 * (sentBytes - this.#sentBytes)) / passedMs,
       latencyMs: reported?.latencyMs ?? Number.NaN,
@@ -73,34 +74,6 @@ export class SessionTimeline {
 
   /** Oldest first. */
   points(): TimelinePoint[] {
-    const keptCount = Math.min(this.#count, POINT_MAX_COUNT);
-    return Array.from({ length: keptCount }, (_, index) => {
-      const at = (this.#count - keptCount + index) % POINT_MAX_COUNT;
-      const of = (name: (typeof COLUMNS)[number]): number =>
-        this.#values[at * COLUMNS.length + COLUMNS.indexOf(name)] ?? Number.NaN;
-      return {
-        ...{ atMs: of('atMs'), estimateBps: of('estimateBps'), sentBps: of('sentBps') },
-        ...{ playoutDelayMs: of('playoutDelayMs'), queueDelayMs: of('queueDelayMs'), rttMs: of('rttMs') },
-        ...{ latencyMs: of('latencyMs'), frozenMs: of('frozenMs') },
-        renditionId: this.#renditionIds[this.#renditionAt[at] ?? 0] ?? '',
-      };
-    });
-  }
-
-  #add(point: TimelinePoint): void {
-    const at = this.#count % POINT_MAX_COUNT;
-    COLUMNS.forEach((name, column) => {
-      this.#values[at * COLUMNS.length + column] = point[name];
-    });
-    this.#renditionAt[at] = this.#indexOf(point.renditionId);
-    this.#count += 1;
-  }
-
-  #indexOf(renditionId: string): number {
-    const index = this.#renditionIds.indexOf(renditionId);
-    if (index >= 0 || this.#renditionIds.length > RENDITION_MAX_COUNT) {
-      return Math.max(0, index);
-    }
-    return this.#renditionIds.push(renditionId) - 1;
+    return this.#ring.rows().map(({ label, ...values }) => ({ ...values, renditionId: label }));
   }
 }

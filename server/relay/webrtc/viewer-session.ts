@@ -244,6 +244,11 @@ export class ViewerSession {
     return this.#link.decision;
   }
 
+  /** What its network seems to be; undefined while it is not known. */
+  get networkClass(): string | undefined {
+    return this.#controller.networkClass;
+  }
+
   /** Its last minutes, second by second. */
   timeline(): TimelinePoint[] {
     return this.#timeline.points();

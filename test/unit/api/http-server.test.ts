@@ -8,6 +8,7 @@ import test from 'node:test';
 import { brotliCompressSync } from 'node:zlib';
 import { WebSocket } from 'ws';
 import type { ServerMessage } from '../../../server/api/contract/socket.ts';
+import { within } from '../../support/wait.ts';
 import { ADMIN, LEARNED, SUMMARY, TEST_HTTP_OPTIONS, withApiServer } from '../../support/api-server.ts';
 
 test('health and readiness', async () => {
@@ -42,6 +43,7 @@ test('viewers and their last minutes are for who holds the admin key', async () 
       ...{
         number: 7,
         broadcast: 'demo',
+        transport: 'whep',
         startedAtWallMs: 1,
         durationMs: 5,
         endedAtWallMs: null,
@@ -49,10 +51,17 @@ test('viewers and their last minutes are for who holds the admin key', async () 
         path: 'udp',
       },
       ...{ renditionId: 'h480', estimateBps: 2e6, playoutDelayMs: 80, rttMs: 40, latencyMs: null },
-      ...{ stallCount: null, stallMs: null, smoothnessRatio: 0.5 },
+      ...{ stallCount: null, stallMs: null, smoothnessRatio: 0.5, networkClass: null, targetLatencyMs: null },
       timeline: {
         ...{ atMs: [1_000], estimateBps: [2e6], sentBps: [1e6], playoutDelayMs: [80], queueDelayMs: [null] },
-        ...{ rttMs: [40], latencyMs: [null], frozenMs: [0], renditionId: ['h480'] },
+        ...{
+          needMs: [50],
+          targetLatencyMs: [null],
+          rttMs: [40],
+          latencyMs: [null],
+          frozenMs: [0],
+          renditionId: ['h480'],
+        },
       },
     });
     assert.equal((await fetch(`${url}/api/sessions`)).status, 401);
@@ -296,6 +305,26 @@ test('a socket with its session’s secret carries what concerns that viewer; ot
   });
 });
 
+test('what a socket without a session reports is kept for the list of viewers, until it closes; a newer player’s words beside it do no harm', async () => {
+  await withApiServer(async ({ url, unboundReports }) => {
+    const { socket, next } = await openSocket(`${url}/ws/demo`);
+    const report = {
+      ...{ transport: 'll-hls', latencyMs: 1_300, stallCount: 1, stallMs: 200, framesDecoded: 60, framesDropped: 0 },
+      ...{ bufferDelayMs: null, receivedBps: null },
+      ...{ targetLatencyMs: 1_200, rendition: 'av1h480', bandwidthBps: 4e6 },
+    };
+    socket.send(JSON.stringify({ type: 'report', report: { ...report, moodOfTheDay: 'good' } }));
+    socket.send(JSON.stringify({ type: 'ping', id: 1 }));
+    while ((await next()).type !== 'pong') {
+      // State and hints come first.
+    }
+    assert.deepEqual([...unboundReports], [{ broadcast: 'demo', ...report }]);
+    socket.close();
+    await once(socket, 'close');
+    await within(2_000, 'the server has seen it go', () => unboundReports.at(-1) === 'closed');
+  });
+});
+
 test('a socket tells what may be chosen, again when it changes, and takes the choice of the session it is bound to', async () => {
   await withApiServer(async (fixture) => {
     const main = { id: 'main', codec: 'h264', widthPx: 1280, heightPx: 720, frameRateFps: 30, bitrateBps: 2_000_000 };
@@ -311,12 +340,12 @@ test('a socket tells what may be chosen, again when it changes, and takes the ch
       fixture.renditions = renditions.map((one) => ({ ...one, bitrateBps: one.bitrateBps * 1.1 }));
       fixture.tell();
     }
-    for (const rendition of ['h480', 'main', 'auto']) {
+    for (const rendition of ['h480', 'av1h480', 'main', 'auto']) {
       socket.send(JSON.stringify({ type: 'watch', rendition }));
     }
     socket.send(JSON.stringify({ type: 'ping', id: 3 }));
     assert.equal((await next()).type, 'pong', 'a bitrate that wanders is no news');
-    assert.deepEqual(fixture.watched, ['h480', 'main', undefined]);
+    assert.deepEqual(fixture.watched, ['h480', 'av1h480', 'main', undefined]);
     socket.close();
   });
 });

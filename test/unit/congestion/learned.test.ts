@@ -112,6 +112,26 @@ test('what a vector is believed to gain is read, bounded, and nothing where a fi
   assert.equal(gainWith('much').fault?.code, 'POLICY_FIELD_WRONG');
 });
 
+test('what a file says it reached is only shown: where it makes no sense the vectors count all the same', () => {
+  const side = { latencyP50Ms: 90, stallRatio: 0.01 };
+  const reachedWith = (learned: unknown): Policy['reached'] =>
+    policyOf({ reached: { 'validation synthetic': { learned, defaults: side } } }).reached;
+  const point = { latencyMs: 90, stallRatio: 0.01 };
+  assert.deepEqual(reachedWith(side), { learned: point, defaults: point });
+  for (const wrong of [
+    undefined,
+    7,
+    [],
+    { ...side, stallRatio: 1.5 },
+    { ...side, latencyP50Ms: -1 },
+    { stallRatio: 0 },
+  ]) {
+    assert.equal(reachedWith(wrong), undefined);
+  }
+  assert.equal(policyOf().reached, undefined);
+  assert.equal(policyOf({ reached: [] }).reached, undefined);
+});
+
 test('for a λ between two vectors there is one between them; beyond the outermost it is that one', () => {
   const policies = [policyOf()];
   assert.equal(parametersFor(policies, 'all', 0)?.paceRatio, 1.5);

@@ -180,4 +180,6 @@ test('feedback that was lost on the way is no frozen picture', () => {
   });
   assert.equal(score.stallMs, 0);
   assert.equal(controller.twin.freezeMs, 0);
+  const { needMs = Number.NaN } = controller.decide(30_001, 0);
+  assert.ok(needMs >= controller.twin.lastNeedMs && needMs < 40, `needed ${needMs} ms`);
 });

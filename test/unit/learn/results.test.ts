@@ -94,7 +94,7 @@ test('the server reads what the search writes', () => {
     estimateBps: 1_000_000 + 100_000 * index,
     playoutDelayMs: 20 + 10 * index,
   }));
-  const comparison = comparisonOf({ utility: 0.05, stallRatio: -0.004 }, 0);
+  const reached = comparisonOf({ utility: 0.05, stallRatio: -0.004 }, 0);
   const text = toPolicyFile({
     networkClass: 'stable|jittery',
     smoothnessRatio: 0.25,
@@ -102,7 +102,7 @@ test('the server reads what the search writes', () => {
     outcomes,
     dataSha256: dataSha256Of(TRACES),
     made: { seed: 1 },
-    reached: { 'validation real': comparison },
+    reached: { 'search real': comparisonOf({ utility: 0.5 }), 'validation real': reached },
   });
   const { policy, unknownNames, fault } = readPolicy(text);
   assert.equal(fault, undefined);
@@ -120,6 +120,11 @@ test('the server reads what the search writes', () => {
     },
   ]);
   assert.deepEqual(policy?.priors.get('stable|jittery'), { rateBps: 1_300_000, playoutDelayMs: 100 });
+  const rounded = (value: number): number => Number(value.toPrecision(5));
+  for (const side of ['learned', 'defaults'] as const) {
+    const { latencyP50Ms, stallRatio } = reached[side];
+    assert.deepEqual(policy?.reached?.[side], { latencyMs: rounded(latencyP50Ms), stallRatio: rounded(stallRatio) });
+  }
   assert.equal(policyFileName('stable|jittery', 0.25), 'stable-jittery-025.json');
 });
 

@@ -11,6 +11,8 @@ import type { Watched } from '../../../server/congestion/learned/guided-controll
 import type { LearningOptions } from '../../../server/congestion/learned/learning-options.ts';
 import { LEARNING_DEFAULTS } from '../../../server/congestion/learned/learning-options.ts';
 import { parametersWith } from '../../../server/congestion/parameters.ts';
+import type { Policy } from '../../../server/congestion/learned/policy.ts';
+import { readPolicy } from '../../../server/congestion/learned/policy.ts';
 import { createLearningView } from '../../../server/learning-view.ts';
 import { Learning } from '../../../server/learning/learning.ts';
 import type { Log } from '../../../server/observability/log.ts';
@@ -79,7 +81,7 @@ test('an arm is pinned by its name, and one that is none is a line in the log', 
   const learning = await open({ arm: 'bold' });
   assert.deepEqual(learning.mode, { mode: 'on' });
   assert.deepEqual(events, ['congestion.learned.arm_unknown']);
-  const view = createLearningView(learning);
+  const view = createLearningView(learning, []);
   assert.equal(view.setMode('pinned', 'bold'), false);
   assert.equal(view.setMode('pinned', undefined), false);
   assert.equal(view.setMode('pinned', 'wary'), true);
@@ -110,7 +112,7 @@ test('a disk that does not want it is said once, and the server goes on', async 
 
 test('the API is told in JSON what each arm changes, with units, and that nothing is proved yet', async (context) => {
   const { open } = await rig(context);
-  const status = createLearningView(await open()).status();
+  const status = createLearningView(await open(), []).status();
   assert.deepEqual(JSON.parse(JSON.stringify(status)), status, 'nothing that JSON cannot say');
   assert.equal(status.mode, 'on');
   const cautious = status.classes[0]!.arms.find(({ name }) => name === 'cautious')!;
@@ -120,5 +122,24 @@ test('the API is told in JSON what each arm changes, with units, and that nothin
     status.comparisons.every(({ differences }) =>
       differences.every(({ words }) => words.startsWith('not yet significant')),
     ),
+  );
+});
+
+test('the API tells the simulator’s frontier as far as policy files have one, from reactive to smooth', async (context) => {
+  const { open } = await rig(context);
+  const point = { latencyMs: 90, stallRatio: 0.01 };
+  const fileAt = (smoothnessRatio: number, reached?: object): Policy => {
+    const vectors = [{ networkClass: 'all', smoothnessRatio, parameters: {} }];
+    const head = { schema: 'sluice-policy', version: 1, dataSha256: 'a'.repeat(64), priors: [] };
+    return readPolicy(JSON.stringify({ ...head, vectors, reached })).policy!;
+  };
+  const side = { latencyP50Ms: 90, stallRatio: 0.01 };
+  const reached = { 'search real': { learned: side, defaults: { ...side, stallRatio: 0.02 } } };
+  const policies = [fileAt(0.75, reached), fileAt(0.25, reached), fileAt(0.5)];
+  const { frontier } = createLearningView(await open(), policies).status();
+  const defaults = { ...point, stallRatio: 0.02 };
+  assert.deepEqual(
+    frontier,
+    [0.25, 0.75].map((smoothnessRatio) => ({ networkClass: 'all', smoothnessRatio, learned: point, defaults })),
   );
 });

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { TimelineLook, TimelinePoint } from '../../../../server/relay/webrtc/session-timeline.ts';
 import { SessionTimeline } from '../../../../server/relay/webrtc/session-timeline.ts';
 
-const DECISION = { estimateBps: 2_000_000, playoutDelayMs: 80, queueDelayMs: 3, rttMs: 40 };
+const DECISION = { estimateBps: 2_000_000, playoutDelayMs: 80, needMs: 60, queueDelayMs: 3, rttMs: 40 };
 
 /** 125 kB a second; the player speaks from the third second on, and stands still for 200 ms in each tenth. */
 const lookAt = (second: number): TimelineLook => ({
@@ -31,10 +31,12 @@ test('it tells the seconds in their order, each by itself, with what was not kno
   assert.deepEqual(timeline.points(), [1, 2, 3, 4].map(pointAt));
 });
 
-test('a viewer for whom no delay is decided has none in its line', () => {
+test('a viewer for whom no delay is decided, or whose needs nobody knows, has none in its line', () => {
   const timeline = new SessionTimeline();
-  timeline.look({ ...lookAt(1), decision: { ...DECISION, playoutDelayMs: undefined } });
+  const { needMs: _needMs, ...decision } = DECISION;
+  timeline.look({ ...lookAt(1), decision: { ...decision, playoutDelayMs: undefined } });
   assert.ok(Number.isNaN(timeline.points()[0]!.playoutDelayMs));
+  assert.ok(Number.isNaN(timeline.points()[0]!.needMs));
 });
 
 test('it keeps the last five minutes, whatever the session lasts, and which rendition each second had', () => {
