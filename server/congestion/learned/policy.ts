@@ -36,7 +36,7 @@ export type Policy = {
   /** Of the traces it was made from. */
   readonly dataSha256: string;
   /** What its first vector reached in the simulator beside the own defaults; undefined where the file does not say. It is only shown. */
-  readonly reached: PolicyReached | undefined;
+  readonly reached?: PolicyReached | undefined;
 };
 
 export type PolicyReached = { readonly learned: FrontierPoint; readonly defaults: FrontierPoint };
