@@ -20,6 +20,7 @@ import { systemClock } from './base/clock.ts';
 import { messageOf } from './base/errors.ts';
 import { Prng } from './base/prng.ts';
 import { joinCues } from './broadcast-cues.ts';
+import { BroadcastHealth, createStudioView } from './broadcast-health.ts';
 import { BroadcastSummaries } from './broadcast-summaries.ts';
 import { CueDesk } from './cues/cue-desk.ts';
 import { Drain } from './drain.ts';
@@ -184,6 +185,12 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   });
   const viewers = new ViewerList(clock);
   listWebRtcViewers(viewers, webRtc);
+  const health = new BroadcastHealth({
+    ...{ hub, webRtc, clock },
+    hlsCountOf: (name) => hls.viewerCount(name),
+    findingsOf: (name) => rtmp.findings(name),
+  });
+  const tokens = new TokenIssuer(config.watch.tokens, { keys: tokenKeys, clock, log });
   const http = new HttpServer({
     settings: config.http,
     tls: config.tls,
@@ -197,12 +204,16 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     broadcasts: summaries,
     cues: desk,
     keys,
-    tokens: new TokenIssuer(config.watch.tokens, { keys: tokenKeys, clock, log }),
+    tokens,
     replays: createReplaysView(replay.library, { keys }),
     sessions: createSessionsView(webRtc, metrics),
     reporters: createReportersView(viewers, clock),
     viewers,
     smoothness: createSmoothnessView({ hub, webRtc, keys }),
+    studio: createStudioView({
+      ...{ health, keys, tokens, areTokensRequired: config.watch.tokens.required },
+      doors: { rtmpPort: () => rtmp.port, isLoopbackOpen: isLoopbackTrusted },
+    }),
     hints: createHintsView({ hub, hls, webRtc }, congestion),
     learning: createLearningView(learning, policies),
     health: { readiness: () => ({ isReady: !drain.isDraining, problems: drain.isDraining ? ['draining'] : [] }) },
@@ -229,6 +240,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   drain.add('webrtc port', (reason) => webRtcPort.close(reason));
   drain.add('link captures', async () => captures.settled());
   drain.add('summaries', () => summaries.close());
+  drain.add('health', () => health.close());
   drain.add('ladders', () => ladders.close());
 
   await rtmp.listen();

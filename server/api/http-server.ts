@@ -21,6 +21,7 @@ import { registerTokens } from './routes/tokens.ts';
 import { registerReplays } from './routes/replays.ts';
 import { registerSessions } from './routes/sessions.ts';
 import { registerSmoothness } from './routes/smoothness.ts';
+import { registerStudio } from './routes/studio.ts';
 import type { SocketOptions } from './routes/socket.ts';
 import { WatchSockets } from './routes/socket.ts';
 import type { CertificateOptions } from './tls/certificate-source.ts';
@@ -37,6 +38,7 @@ import type {
   ReportersView,
   SessionsView,
   SmoothnessView,
+  StudioView,
   ViewersView,
   TokensView,
 } from './views.ts';
@@ -104,6 +106,7 @@ export type HttpServerParts = {
   readonly tokens: TokensView;
   readonly replays: ReplaysView;
   readonly smoothness: SmoothnessView;
+  readonly studio: StudioView;
   readonly sessions: SessionsView;
   readonly reporters: ReportersView;
   readonly viewers: ViewersView;
@@ -191,6 +194,7 @@ export class HttpServer {
       await registerTokens(scope, this.#parts);
       await registerReplays(scope, this.#parts);
       registerSmoothness(scope, this.#parts.smoothness);
+      await registerStudio(scope, this.#parts.studio);
       await registerSessions(scope, this.#parts);
       await registerLearning(scope, this.#parts);
       scope.get('/api/openapi.json', { schema: { hide: true } }, async () => server.swagger());

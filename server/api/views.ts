@@ -2,6 +2,7 @@
 import type { CueContent, CueList, CueTiming, HostedCue } from './contract/cues-host.ts';
 import type { SessionDetail, SessionSummary } from './contract/sessions.ts';
 import type { LearningStatus } from './contract/learning.ts';
+import type { BroadcastHealth, StudioFacts } from './contract/studio.ts';
 import type { ReplayList, ReplaySummary } from './contract/replays.ts';
 import type {
   BroadcastSummary,
@@ -96,6 +97,15 @@ export type LearningView = {
   status(): LearningStatus;
   /** False: `arm` is none. */
   setMode(mode: LearningStatus['mode'], arm: string | undefined): boolean;
+};
+
+/** What the host's page asks for. */
+export type StudioView = {
+  /** Whose key this is, if anybody's who may see the studio of `name`. */
+  holderOf(bearer: string | undefined, name: string): 'host' | 'admin' | undefined;
+  factsOf(name: string, isAdmin: boolean): StudioFacts;
+  /** Of the history what is newer than `afterWallMs`. */
+  healthOf(name: string, afterWallMs: number): BroadcastHealth;
 };
 
 export type HealthView = {

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LearningStatus } from '../../server/api/contract/learning.ts';
+import type { BroadcastHealth } from '../../server/api/contract/studio.ts';
 import type { BroadcastSummary, RenditionSummary, ServerMessage } from '../../server/api/contract/socket.ts';
 import type { CuesView } from '../../server/api/views.ts';
 import type { HttpServerParts } from '../../server/api/http-server.ts';
@@ -50,6 +51,17 @@ export const NO_CUES: CuesView = {
   setViewers: () => undefined,
 };
 
+export const HEALTH: BroadcastHealth = {
+  state: 'live',
+  findings: [],
+  viewers: { udpCount: 1, tcpCount: 0, hlsCount: 2 },
+  everyMs: 2_000,
+  history: {
+    ...{ atWallMs: [1], bitrateBps: [2e6], frameRateFps: [30], keyframeIntervalMs: [1_000], missingCount: [0] },
+    ...{ lateCount: [0], viewerCount: [3], latencyMedianMs: [null], latencyP95Ms: [null], stallRatio: [null] },
+  },
+};
+
 export type ApiFixture = {
   readonly url: string;
   /** Empty without a TLS door. */
@@ -85,6 +97,7 @@ export const withApiServer = async (
   const folder = mkdtempSync(join(tmpdir(), 'sluice-api-'));
   writeFileSync(join(folder, 'index.html'), '<title>live</title>');
   writeFileSync(join(folder, 'watch.html'), '<title>watch</title>');
+  writeFileSync(join(folder, 'studio.html'), '<title>studio</title>');
   const fixture = {
     folder,
     url: '',
@@ -185,6 +198,16 @@ const partsFor = (fixture: ApiFixture, watchers: Set<() => void>): HttpServerPar
       fixture.smoothnessRatio = smoothnessRatio;
     },
     maySet: (bearer) => bearer === 'admin-key' || bearer === 'demo-key',
+  },
+  studio: {
+    holderOf: (bearer, name) => {
+      const isHost = bearer === 'demo-key' && name === 'demo';
+      return bearer === 'admin-key' ? 'admin' : isHost ? 'host' : undefined;
+    },
+    factsOf: (name, isAdmin) => ({
+      ...{ name, isAdmin, hasKey: name === 'demo', rtmpPort: 1935, isLoopbackOpen: false, watchToken: null },
+    }),
+    healthOf: (_name, afterWallMs) => ({ ...HEALTH, history: { ...HEALTH.history, atWallMs: [afterWallMs + 1] } }),
   },
   sessions: {
     findBySecret: (secret) =>

@@ -12,6 +12,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'server/congestion': ['server/base'],
   'server/access': ['server/base', 'server/observability'],
   'server/cues': ['server/base', 'server/observability', 'server/media', 'server/api/contract'],
+  'server/health': ['server/base', 'server/media'],
   'server/ingest': ['server/base', 'server/observability', 'server/media'],
   'server/replay': ['server/base', 'server/observability', 'server/media', 'server/cues', 'server/api/contract'],
   transcode: ['server/base', 'server/observability', 'server/media'],

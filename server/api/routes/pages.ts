@@ -38,6 +38,9 @@ export const registerPages = async (server: FastifyInstance, { playerFolder }: P
   server.get<NameParams>('/watch/:name', { schema: { hide: true } }, async (_request, reply) =>
     reply.sendFile('watch.html'),
   );
+  server.get<NameParams>('/studio/:name', { schema: { hide: true } }, async (_request, reply) =>
+    reply.sendFile('studio.html'),
+  );
   server.get('/replays', { schema: { hide: true } }, async (_request, reply) => reply.sendFile('replays.html'));
   server.get('/dashboard', { schema: { hide: true } }, async (_request, reply) => reply.sendFile('dashboard.html'));
   // Ids only: what else lies below /replay/ is media.

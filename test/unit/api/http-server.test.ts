@@ -37,6 +37,30 @@ test('metrics, keys and ending a broadcast need the admin key', async () => {
   });
 });
 
+test('the studio opens to the admin key and to the key of the name, and to no other', async () => {
+  await withApiServer(async ({ url }) => {
+    const ask = async (path: string, key?: string): Promise<{ status: number; body: Record<string, unknown> }> => {
+      const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
+      const answer = await fetch(`${url}${path}`, { headers });
+      return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+    };
+    for (const path of ['/api/studio/demo', '/api/broadcasts/demo/health']) {
+      const refused = await ask(path, 'wrong');
+      assert.deepEqual([refused.status, refused.body['error']], [401, 'KEY_NEEDED']);
+      assert.equal((await ask(path)).status, 401);
+      assert.equal((await ask(path, 'demo-key')).status, 200);
+      assert.equal((await ask(path, 'admin-key')).status, 200);
+    }
+    assert.equal((await ask('/api/studio/other', 'demo-key')).status, 401, 'the key of another name');
+    assert.equal((await ask('/api/studio/demo', 'demo-key')).body['isAdmin'], false);
+    assert.equal((await ask('/api/studio/demo', 'admin-key')).body['isAdmin'], true);
+    assert.equal((await ask('/api/studio/not.a.name', 'admin-key')).status, 400);
+    const { body } = await ask('/api/broadcasts/demo/health?after=7', 'demo-key');
+    assert.deepEqual((body['history'] as { atWallMs: number[] }).atWallMs, [8]);
+    assert.match(await (await fetch(`${url}/studio/demo`)).text(), /studio/);
+  });
+});
+
 test('viewers and their last minutes are for who holds the admin key', async () => {
   await withApiServer(async ({ url, viewers }) => {
     viewers.push({
@@ -119,6 +143,7 @@ test('the OpenAPI document names every route of the API', async () => {
       '/api/broadcasts/{name}/cues',
       '/api/broadcasts/{name}/cues/{id}',
       '/api/broadcasts/{name}/cues/{id}/fire',
+      '/api/broadcasts/{name}/health',
       '/api/broadcasts/{name}/smoothness',
       '/api/hints/{name}',
       '/api/keys',
@@ -128,6 +153,7 @@ test('the OpenAPI document names every route of the API', async () => {
       '/api/replays/{id}',
       '/api/sessions',
       '/api/sessions/{number}',
+      '/api/studio/{name}',
       '/api/tokens',
       '/api/tokens/keys',
       '/api/tokens/keys/{id}',
