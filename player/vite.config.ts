@@ -53,6 +53,7 @@ export default defineConfig({
         watch: here('watch.html'),
         replays: here('replays.html'),
         replay: here('replay.html'),
+        studio: here('studio.html'),
         dashboard: here('dashboard.html'),
         'sluice-player': here('sluice-player.ts'),
       },

@@ -30,6 +30,7 @@ export const welcomeText = (facts: WelcomeFacts): string => {
     ...(facts.isFirstRun
       ? [`    Admin key:   ${facts.keys.adminKey}   (for /dashboard and the API; not for OBS)`]
       : []),
+    `  Your page as a host:  http://localhost:${facts.httpPort}/studio/${facts.isFirstRun ? facts.firstName : 'NAME'}   (asks for the stream key)`,
     facts.isLoopbackOpen
       ? '  An encoder on this machine may leave the key out.'
       : '  Every encoder needs its key (publish.loopback in config/default.yaml says why).',

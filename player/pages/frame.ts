@@ -13,6 +13,7 @@ const HEAD = `<meta charset="utf-8" />
 const WAYS: readonly (readonly [string, string])[] = [
   ['/', 'Live'],
   ['/replays', 'Replays'],
+  ['/studio', 'Studio'],
 ];
 
 const linkTo = ([path, word]: readonly [string, string], isCurrent: boolean): string =>

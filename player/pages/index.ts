@@ -1,6 +1,7 @@
 /** The front page: what is live now, and how to go live. */
 import type { BroadcastSummary } from '../../server/api/contract/socket.ts';
 import { fetchBroadcasts, pollWhileVisible, sourceText, STATE_TEXTS, viewersText } from './broadcasts.ts';
+import { offerCopying } from './copying.ts';
 import { byId, make, setText } from './elements.ts';
 
 const POLL_EVERY_MS = 3000;
@@ -48,16 +49,8 @@ const refresh = async (): Promise<void> => {
   }
 };
 
-const offerCopying = (button: HTMLButtonElement): void => {
-  button.hidden = !('clipboard' in navigator);
-  button.addEventListener('click', () => {
-    navigator.clipboard.writeText(byId(button.dataset['copies'] ?? '').textContent ?? '').then(
-      () => setText(button, 'Copied'),
-      () => setText(button, 'Select and copy'),
-    );
-  });
-};
-
 setText(byId('rtmp-server'), `rtmp://${location.hostname}:1935/live`);
-document.querySelectorAll<HTMLButtonElement>('button.copy').forEach(offerCopying);
+document
+  .querySelectorAll<HTMLButtonElement>('button.copy')
+  .forEach((button) => offerCopying(button, () => byId(button.dataset['copies'] ?? '').textContent ?? ''));
 pollWhileVisible(POLL_EVERY_MS, refresh);

@@ -38,6 +38,7 @@ export const registerPages = async (server: FastifyInstance, { playerFolder }: P
   server.get<NameParams>('/watch/:name', { schema: { hide: true } }, async (_request, reply) =>
     reply.sendFile('watch.html'),
   );
+  server.get('/studio', { schema: { hide: true } }, async (_request, reply) => reply.sendFile('studio.html'));
   server.get<NameParams>('/studio/:name', { schema: { hide: true } }, async (_request, reply) =>
     reply.sendFile('studio.html'),
   );
