@@ -5,6 +5,7 @@ import type { Broadcast } from './relay/broadcast.ts';
 import { SOURCE_AUDIO, SOURCE_VIDEO } from './relay/broadcast.ts';
 import type { Hub } from './relay/hub.ts';
 import type { Rendition } from './relay/rendition.ts';
+import type { Recorder } from './replay/recorder.ts';
 
 export type BroadcastCueParts = {
   readonly desk: CueDesk;
@@ -12,6 +13,18 @@ export type BroadcastCueParts = {
   readonly hub: Hub;
   /** What playlists of a name add to media time for program dates; undefined while there are none. */
   readonly programOffsetMs: (name: string) => number | undefined;
+};
+
+/** What has fired goes into the broadcast's recording, and so does what becomes of it. */
+export const recordCues = (desk: CueDesk, recorder: Pick<Recorder, 'onCue'>): void => {
+  desk.listen(({ name, broadcastId, event }) => {
+    const isFired = event.type === 'fired' || event.type === 'carried';
+    const cue = isFired || event.type === 'edited' || event.type === 'withdrawn' ? event.cue : undefined;
+    if (broadcastId !== undefined && cue !== undefined) {
+      const isForgotten = event.type === 'withdrawn' && event.isForgotten;
+      recorder.onCue({ id: broadcastId, name }, { cue, isForgotten });
+    }
+  });
 };
 
 /** From now on every broadcast of the hub has its cues. */

@@ -21,6 +21,7 @@ import { messageOf } from './base/errors.ts';
 import { Prng } from './base/prng.ts';
 import { joinCues } from './broadcast-cues.ts';
 import { BroadcastHealth, createStudioView } from './broadcast-health.ts';
+import { joinCues, recordCues } from './broadcast-cues.ts';
 import { BroadcastSummaries } from './broadcast-summaries.ts';
 import { CueDesk } from './cues/cue-desk.ts';
 import { Drain } from './drain.ts';
@@ -123,6 +124,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
       });
     },
   });
+  recordCues(desk, recorder);
   joinCues({ desk, settings: config.cues, hub, programOffsetMs: (name) => hls.programOffsetMs(name) });
   const webRtcPort = await WebRtcPort.open(config.webrtc, { clock, log, metrics });
   const { trace } = config.congestion;

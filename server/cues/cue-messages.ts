@@ -19,8 +19,9 @@ export const messageOf = (event: CueEvent): CueMessage | null => {
       return { type: 'cue-withdrawn', id: event.id };
     case 'withdrawn':
       return event.wasTold ? { type: 'cue-withdrawn', id: event.content.id } : null;
+    case 'carried':
     case 'ended':
-      // Players know its duration, and that the broadcast has ended.
+      // All are told anew when a broadcast begins; players know its duration, and that the broadcast has ended.
       return null;
     default:
       return event satisfies never;

@@ -104,7 +104,7 @@ export class CueTimeline {
       if (record.state === 'prepared' && record.at !== null) {
         events.push(...this.#arm(kept, { at: record.at }, { ...now, media: now.media }));
       } else if (record.place !== undefined) {
-        this.#carryOver(kept, record.place, now.media);
+        events.push(...this.#carryOver(kept, record.place, now.media));
       }
     }
     return [...events, ...this.advance(now)];
@@ -375,10 +375,12 @@ export class CueTimeline {
   }
 
   /** It goes on where it was by the wall clock, before the new broadcast's beginning. */
-  #carryOver(kept: Kept, place: CuePlace, media: MediaNow): void {
-    const { programWallMs } = place;
-    kept.record = { ...kept.record, place: { ...place, mediaMs: programWallMs - media.programOffsetMs } };
-    kept.range = this.#newRange(kept.record.content.id, place);
+  #carryOver(kept: Kept, place: CuePlace, media: MediaNow): readonly CueEvent[] {
+    const { content, state } = kept.record;
+    const carried = { ...place, mediaMs: place.programWallMs - media.programOffsetMs };
+    kept.record = { ...kept.record, place: carried };
+    kept.range = this.#newRange(content.id, place);
+    return state === 'fired' ? [{ type: 'carried', content, cue: cueOf(content, carried) }] : [];
   }
 
   /** Fired in a broadcast that a stop of the server has cut off, and no other has begun in time. */

@@ -46,6 +46,8 @@ export type CueEvent =
   /** It has none any more, and waits again. */
   | { readonly type: 'disarmed'; readonly id: string; readonly content: CueContent }
   | { readonly type: 'fired'; readonly cue: Cue; readonly lateMs: number }
+  /** It was on when the server stopped, and goes on in a new broadcast: it lies before that one's beginning. */
+  | { readonly type: 'carried'; readonly content: CueContent; readonly cue: Cue }
   /** Its content changed; `cue` is there when it has fired. */
   | { readonly type: 'edited'; readonly content: CueContent; readonly cue: Cue | undefined }
   | {

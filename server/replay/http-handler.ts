@@ -3,6 +3,7 @@
  *
  *     /replay/ID/index.m3u8                    multivariant playlist; /replay/ID/track-T.m3u8 one track's
  *     /replay/ID/{init-T-I.mp4,media-T-F.m4s}  immutable, in byte ranges
+ *     /replay/ID/{chapters.json,chapters.vtt}  its cues at the replay's positions
  *     /replay/ID/{poster.jpg,storyboard.vtt,sprite-G-N.jpg}
  *     /replay/ID.mp4?from=&to=                 the whole or a range as one file
  */
@@ -13,6 +14,7 @@ import { refuse } from '../base/http-exchange.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { chooseRange, isNotModified } from './byte-range.ts';
+import { ChapterTexts } from './chapter-texts.ts';
 import { contentDisposition } from './download-name.ts';
 import { streamMp4 } from './file-stream.ts';
 import type { Mp4Download, Mp4Range } from './mp4-download.ts';
@@ -75,6 +77,7 @@ type Representation = {
 export class ReplayServer {
   readonly #options: ReplayServerOptions;
   readonly #playlists = new VodPlaylists();
+  readonly #chapters = new ChapterTexts();
   readonly #plans = new WeighedCache<Mp4Download>(PLANS_MAX_BYTES);
   readonly #planning = new OneAtATime<Mp4Download>();
   readonly #outBytes: ReturnType<Metrics['counter']>;
@@ -162,6 +165,9 @@ export class ReplayServer {
     if (media !== null) {
       return this.#media(asked, { trackId: Number(media[1]), fileIndex: Number(media[2]) });
     }
+    if (file === 'chapters.json' || file === 'chapters.vtt') {
+      return this.#chapterList(asked, file === 'chapters.json' ? 'json' : 'vtt');
+    }
     return (await this.#options.storyboards.answer(recording, file, request)) ?? notThere(file);
   }
 
@@ -184,6 +190,18 @@ export class ReplayServer {
     return isNotModified(request.headers['if-none-match'], text.etag)
       ? { status: 304, headers }
       : { status: 200, headers, body: text.body };
+  }
+
+  #chapterList({ recording: { index }, request }: Asked, form: 'json' | 'vtt'): HttpAnswer {
+    const { body, etag, type } = this.#chapters.get(index, this.#playlists.timelineOf(index), form);
+    const headers = {
+      'content-type': type,
+      'cache-control': index.endReason === undefined ? CACHE_GROWING : CACHE_ENDED,
+      etag,
+    };
+    return isNotModified(request.headers['if-none-match'], etag)
+      ? { status: 304, headers }
+      : { status: 200, headers, body };
   }
 
   async #init({ recording, request, file }: Asked, place: { trackId: number; initIndex: number }): Promise<HttpAnswer> {

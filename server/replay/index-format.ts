@@ -4,6 +4,7 @@
  *     file    "SLUICEIX" │ version u32 │ record …
  *     record  payload length u32 │ type u8 │ payload │ crc32 u32 of all before it in the record
  *     segment track u8 │ flags u8 │ init u16 │ file u32 │ msn u32 │ duration u32 │ start f64 │ wall f64 │ offset f64 │ length u32 │ crc32 u32
+ *     cue     JSON: a cue that has fired as it is now, or that it is to be forgotten; the last word on each counts
  *     summary JSON │ length of the JSON u32: the last record of a recording that has ended, found from the end of the file
  *
  * What does not check out ends the index: everything before it counts, it and what follows do not.
@@ -12,7 +13,14 @@ import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { unreachable } from '../base/assert.ts';
 import { ProtocolError } from '../base/errors.ts';
-import type { RecordedSegment, RecordingHeader, RecordingMark, RecordingSummary, TrackInit } from './recording.ts';
+import type {
+  RecordedCue,
+  RecordedSegment,
+  RecordingHeader,
+  RecordingMark,
+  RecordingSummary,
+  TrackInit,
+} from './recording.ts';
 
 const MAGIC = Buffer.from('SLUICEIX');
 const VERSION = 1;
@@ -40,9 +48,10 @@ export type IndexRecord =
   | { readonly type: 'segment'; readonly segment: StoredSegmentRow }
   | { readonly type: 'mark'; readonly mark: RecordingMark }
   | { readonly type: 'title'; readonly title: string }
+  | { readonly type: 'cue'; readonly cue: RecordedCue }
   | { readonly type: 'summary'; readonly summary: RecordingSummary };
 
-const TYPE_NUMBERS = { header: 1, track: 2, segment: 3, mark: 4, title: 5, summary: 6 } as const;
+const TYPE_NUMBERS = { header: 1, track: 2, segment: 3, mark: 4, title: 5, summary: 6, cue: 7 } as const;
 
 const TEXT = z.string().max(1_024);
 const INSTANT = z.number().min(0).max(8.64e15);
@@ -75,6 +84,25 @@ const TRACK_SHAPE = z.object({
   widthPx: AMOUNT,
   heightPx: AMOUNT,
   channelCount: AMOUNT,
+});
+
+const CUE_SHAPE = z.object({
+  isForgotten: z.boolean(),
+  cue: z.object({
+    id: z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/),
+    mode: z.enum(['media', 'clock']),
+    mediaMs: z.number(),
+    programWallMs: z.number(),
+    showAtWallMs: z.number().nullable(),
+    kind: TEXT,
+    title: TEXT.exactOptional(),
+    price: TEXT.exactOptional(),
+    picture: z.string().max(4_096).exactOptional(),
+    link: z.string().max(4_096).exactOptional(),
+    durationMs: z.number().positive().nullable(),
+    payload: z.unknown().optional(),
+    stock: z.number().exactOptional(),
+  }),
 });
 
 /** What every index begins with. */
@@ -128,6 +156,8 @@ const encodePayload = (record: IndexRecord): Buffer => {
       return jsonOf(record.mark);
     case 'title':
       return jsonOf({ title: record.title });
+    case 'cue':
+      return jsonOf(record.cue);
     case 'summary': {
       const json = jsonOf(record.summary);
       const jsonBytes = Buffer.alloc(4);
@@ -261,6 +291,8 @@ const decodePayload = (type: number, payload: Buffer): IndexRecord | undefined |
       return withShape(MARK_SHAPE, payload, (mark) => ({ type: 'mark', mark }));
     case TYPE_NUMBERS.title:
       return withShape(TITLE_SHAPE, payload, ({ title }) => ({ type: 'title', title }));
+    case TYPE_NUMBERS.cue:
+      return withShape(CUE_SHAPE, payload, (cue) => ({ type: 'cue', cue }));
     case TYPE_NUMBERS.summary:
       return withShape(SUMMARY_SHAPE, payload.subarray(0, -4), (summary) => ({ type: 'summary', summary }));
     case 0:

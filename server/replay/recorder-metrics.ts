@@ -6,6 +6,7 @@ export type RecorderMetrics = {
   readonly outBytes: { inc(by: number): void };
   readonly segments: { inc(by: number): void };
   readonly segmentsDropped: { inc(labels: { reason: string }, by: number): void };
+  readonly cuesDropped: { inc(by?: number): void };
   readonly failures: { inc(labels: { code: string }): void };
   readonly writeSeconds: { observe(durationS: number): void };
 };
@@ -21,6 +22,7 @@ export const createRecorderMetrics = (
     outBytes: metrics.counter('recorder_out_bytes_total', 'Media written to recordings'),
     segments: metrics.counter('recorder_segments_total', 'Segments written to recordings'),
     segmentsDropped: metrics.counter('recorder_segments_dropped_total', 'Segments left out of recordings', ['reason']),
+    cuesDropped: metrics.counter('recorder_cues_dropped_total', 'Cues that a recording has no more room for'),
     failures: metrics.counter('recorder_failures_total', 'Writes that the disk refused', ['code']),
     writeSeconds: metrics.histogram(
       'recorder_write_seconds',

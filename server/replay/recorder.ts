@@ -12,6 +12,7 @@ import { nodeFileSystem } from './file-system.ts';
 import type { RecorderOptions } from './options.ts';
 import type { RecorderMetrics } from './recorder-metrics.ts';
 import { createRecorderMetrics } from './recorder-metrics.ts';
+import type { RecordedCue } from './recording.ts';
 import type { RecordingState } from './recording-session.ts';
 import { RecordingSession } from './recording-session.ts';
 import type { RecordingStore } from './recording-store.ts';
@@ -72,7 +73,14 @@ export class Recorder {
   onSegment(segment: PackagedSegment): void {
     const { enabled, renditions } = this.#settings;
     if (enabled && (renditions.length === 0 || renditions.includes(segment.renditionId))) {
-      this.#sessionOf(segment).push(segment);
+      this.#sessionOf({ id: segment.broadcastId, name: segment.broadcastName }).push(segment);
+    }
+  }
+
+  /** A cue has fired, or what has fired is another now. On the packet path: neither blocks nor throws. */
+  onCue(broadcast: { readonly id: string; readonly name: string }, cue: RecordedCue): void {
+    if (this.#settings.enabled) {
+      this.#sessionOf(broadcast).keepCue(cue);
     }
   }
 
@@ -138,13 +146,13 @@ export class Recorder {
     this.#sessions.delete(broadcastId);
   }
 
-  #sessionOf(segment: PackagedSegment): RecordingSession {
-    const existing = this.#sessions.get(segment.broadcastId);
+  #sessionOf(broadcast: { readonly id: string; readonly name: string }): RecordingSession {
+    const existing = this.#sessions.get(broadcast.id);
     if (existing !== undefined) {
       return existing;
     }
     const session = new RecordingSession({
-      broadcast: { id: segment.broadcastId, name: segment.broadcastName },
+      broadcast,
       root: this.#root,
       settings: this.#settings,
       files: this.#files,
@@ -155,7 +163,7 @@ export class Recorder {
       onOpened: (live) => this.#store.addLive(live),
       onClosed: (live, end) => this.#store.endLive(live, end),
     });
-    this.#sessions.set(segment.broadcastId, session);
+    this.#sessions.set(broadcast.id, session);
     return session;
   }
 

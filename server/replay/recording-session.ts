@@ -18,8 +18,9 @@ import { codeOf } from './file-system.ts';
 import type { FileSystem } from './file-system.ts';
 import type { RecorderOptions } from './options.ts';
 import type { RecorderMetrics } from './recorder-metrics.ts';
-import type { RecordedSegment } from './recording.ts';
+import type { RecordedCue, RecordedSegment } from './recording.ts';
 import type { SegmentIndex } from './segment-index.ts';
+import { CUES_MAX_BYTES, cueKeyOf } from './segment-index.ts';
 import type { QueuedSegment } from './segment-writer.ts';
 import { SegmentWriter } from './segment-writer.ts';
 
@@ -62,6 +63,9 @@ export class RecordingSession {
   #live: LiveRecording | undefined;
   #queue: QueuedSegment[] = [];
   #queuedBytes = 0;
+  /** All that fired so far, as it is now: a recording that is yet to be opened gets them at its beginning. */
+  readonly #cues = new Map<string, RecordedCue>();
+  #cuesBytes = 0;
   /** Everything up to this number that is not recorded yet is left out. */
   #lostUntilMsn = -1;
   #lostReason: string | undefined;
@@ -129,6 +133,22 @@ export class RecordingSession {
     } else {
       this.#enqueue(segment);
     }
+  }
+
+  /** Never blocks, never throws. What the disk refuses now goes out with the next segments. */
+  keepCue(cue: RecordedCue): void {
+    const bytes = Buffer.byteLength(JSON.stringify(cue));
+    if (this.#endReason !== undefined || this.#cuesBytes + bytes > CUES_MAX_BYTES) {
+      this.#options.metrics.cuesDropped.inc();
+      return;
+    }
+    this.#cuesBytes += bytes;
+    this.#cues.set(cueKeyOf(cue.cue), cue);
+    this.#writer?.addCue(cue);
+    const flush = async (): Promise<void> => this.#writer?.flush();
+    this.#inTurn(flush).catch((error: unknown) => {
+      this.#log.warn('recording.cue.waits', { recordingId: this.recordingId ?? null, error: messageOf(error) });
+    });
   }
 
   /** No segment follows. Resolves once everything is written and closed. */
@@ -233,6 +253,9 @@ export class RecordingSession {
     const id = randomBytes(16).toString('hex');
     const header = { id, name: broadcast.name, title: '', startedAtWallMs: Math.round(startedAtWallMs) };
     const writer = await SegmentWriter.create({ files, folder: join(root, id), header, settings }, clock.nowMs());
+    for (const cue of this.#cues.values()) {
+      writer.addCue(cue);
+    }
     this.#live = {
       index: writer.index,
       folder: writer.folder,

@@ -1,4 +1,5 @@
 /** What a recording is, as its readers (VOD, rewind, MP4, library) see it: types only. */
+import type { Cue } from '../api/contract/cues.ts';
 
 /** Fixed when the recording begins, but for the title. */
 export type RecordingHeader = {
@@ -76,11 +77,20 @@ export type RecordingMark = {
   readonly reason: string;
 };
 
+/** A cue that fired in the broadcast, as it was last: edited ones as they are now, withdrawn ones with the duration they had. */
+export type RecordedCue = {
+  readonly cue: Cue;
+  /** It is to be in no list. */
+  readonly isForgotten: boolean;
+};
+
 /** What an index yields. One that is still being recorded grows under its readers: positions stay what they are. */
 export type RecordingIndex = {
   readonly header: RecordingHeader;
   readonly tracks: readonly RecordedTrack[];
   readonly marks: readonly RecordingMark[];
+  /** By media time, on the broadcast's timeline. */
+  readonly cues: readonly Cue[];
   /** Set once, when nothing follows. */
   readonly endReason: string | undefined;
   /** All media. */

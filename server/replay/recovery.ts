@@ -158,6 +158,9 @@ const rebuild = (from: SegmentIndex, isSound: (segment: RecordedSegment) => bool
       lastMsn = segment.msn;
     }
   }
+  for (const cue of from.recordedCues) {
+    add({ type: 'cue', cue });
+  }
   for (const mark of from.marks.filter(({ kind }) => kind !== 'end')) {
     add({ type: 'mark', mark });
   }

@@ -1,4 +1,5 @@
 /** The index of one recording in memory: a row of numbers per segment, no objects, so that eight hours are under 2 MB. */
+import type { Cue } from '../api/contract/cues.ts';
 import { unreachable } from '../base/assert.ts';
 import { ProtocolError } from '../base/errors.ts';
 import type { IndexRecord, TrackRecord } from './index-format.ts';
@@ -14,6 +15,7 @@ import {
   writeRow,
 } from './index-format.ts';
 import type {
+  RecordedCue,
   RecordedSegment,
   RecordedTrack,
   RecordingHeader,
@@ -28,12 +30,16 @@ const ROW_BYTES = SEGMENT_ROW_BYTES + 8;
 const FIRST_ROW_COUNT = 64;
 const SCRATCH = new DataView(new ArrayBuffer(SEGMENT_ROW_BYTES));
 const MARK_MAX_COUNT = 1_000;
+/** Of all cues of a recording, as JSON: 500 of the largest, 20,000 usual ones. What is beyond is not kept. */
+export const CUES_MAX_BYTES = 6 * 2 ** 20;
 
 export class SegmentIndex implements RecordingIndex {
   readonly #tracks: TrackRows[] = [];
   readonly #marks: RecordingMark[] = [];
   #header: RecordingHeader;
   #summary: RecordingSummary | undefined;
+  readonly #cues = new Map<string, RecordedCue>();
+  #cuesBytes = 0;
   #mediaBytes = 0;
   #version = 0;
 
@@ -51,6 +57,17 @@ export class SegmentIndex implements RecordingIndex {
 
   get marks(): readonly RecordingMark[] {
     return this.#marks;
+  }
+
+  get cues(): readonly Cue[] {
+    return this.recordedCues
+      .flatMap(({ cue, isForgotten }) => (isForgotten ? [] : cue))
+      .sort((a, b) => a.mediaMs - b.mediaMs);
+  }
+
+  /** Forgotten ones too, in the order in which they came. */
+  get recordedCues(): readonly RecordedCue[] {
+    return [...this.#cues.values()];
   }
 
   get endReason(): string | undefined {
@@ -161,11 +178,24 @@ export class SegmentIndex implements RecordingIndex {
       case 'title':
         this.#header = { ...this.#header, title: record.title };
         return true;
+      case 'cue':
+        this.#keepCue(record.cue);
+        return true;
       case 'summary':
         this.#summary = record.summary;
         return true;
       default:
         return unreachable(record);
+    }
+  }
+
+  #keepCue(recorded: RecordedCue): void {
+    const key = cueKeyOf(recorded.cue);
+    const before = this.#cues.get(key);
+    const bytes = this.#cuesBytes + bytesOf(recorded) - (before === undefined ? 0 : bytesOf(before));
+    if (bytes <= CUES_MAX_BYTES) {
+      this.#cues.set(key, recorded);
+      this.#cuesBytes = bytes;
     }
   }
 
@@ -181,6 +211,11 @@ export class SegmentIndex implements RecordingIndex {
     return true;
   }
 }
+
+/** An id may come again after it was withdrawn; at the same instant it is the same cue. */
+export const cueKeyOf = ({ id, mediaMs }: Pick<Cue, 'id' | 'mediaMs'>): string => `${id} ${mediaMs}`;
+
+const bytesOf = (recorded: RecordedCue): number => Buffer.byteLength(JSON.stringify(recorded));
 
 class TrackRows implements RecordedTrack {
   readonly trackId: number;

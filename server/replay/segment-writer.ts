@@ -12,7 +12,7 @@ import { writeAll } from './file-system.ts';
 import type { IndexRecord, StoredSegmentRow } from './index-format.ts';
 import { TRACK_MAX_COUNT, encodePrefix, encodeRecord } from './index-format.ts';
 import type { RecorderOptions } from './options.ts';
-import type { RecordingHeader, RecordingMark } from './recording.ts';
+import type { RecordedCue, RecordingHeader, RecordingMark } from './recording.ts';
 import { INDEX_FILE_NAME, mediaFileName } from './recording.ts';
 import { SegmentIndex } from './segment-index.ts';
 
@@ -92,6 +92,19 @@ export class SegmentWriter {
   /** Goes into the index with the next segment, or with the end. */
   addMark(mark: RecordingMark): void {
     this.#pending.push({ type: 'mark', mark });
+  }
+
+  /** Goes into the index with the next segment, with the end, or with `flush`. */
+  addCue(cue: RecordedCue): void {
+    this.#pending.push({ type: 'cue', cue });
+  }
+
+  /** Writes what waits for the next segment. What the disk refuses goes on waiting. */
+  async flush(): Promise<void> {
+    await this.#attempt(async () => this.#commit([], []));
+    if (this.#options.settings.fsync === 'segment') {
+      await this.#indexFile?.sync();
+    }
   }
 
   /** Resolves once the index has it. */

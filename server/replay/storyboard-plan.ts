@@ -61,7 +61,7 @@ export const durationOfVtt = (vtt: string): number | undefined => {
   return match === null ? undefined : Number(match[1]);
 };
 
-const vttTime = (ms: number): string => {
+export const vttTime = (ms: number): string => {
   const whole = Math.round(ms);
   const two = (value: number): string => String(value).padStart(2, '0');
   const seconds = Math.floor(whole / 1000);

@@ -4,6 +4,7 @@
  */
 import { ticksToMs } from '../media/access-unit.ts';
 import { TARGET_DURATION_S } from '../media/segment-plan.ts';
+import { cueDateLines } from './chapters.ts';
 import type { RecordedSegment, RecordedTrack, RecordingIndex } from './recording.ts';
 import type { Stretch, VodTimeline } from './vod-timeline.ts';
 import { segmentsOf } from './vod-timeline.ts';
@@ -34,6 +35,8 @@ export const renderVodPlaylist = (index: RecordingIndex, timeline: VodTimeline, 
     `#EXT-X-PLAYLIST-TYPE:${isEnded ? 'VOD' : 'EVENT'}`,
     // Without an end players take it for live, and would begin at its edge.
     ...(isEnded ? [] : ['#EXT-X-START:TIME-OFFSET=0']),
+    // What a playlist of type EVENT has told must not change (6.2.1); cues may, until the end.
+    ...(isEnded ? cueDateLines(index, timeline) : []),
     ...lines,
     ...(isEnded ? ['#EXT-X-ENDLIST'] : []),
     '',

@@ -67,6 +67,22 @@ export const readVodTimeline = (index: RecordingIndex): VodTimeline | undefined 
 export const stretchOfMsn = ({ stretches }: VodTimeline, msn: number): Stretch | undefined =>
   stretches.findLast((stretch) => stretch.firstMsn <= msn);
 
+/**
+ * Where an instant of the broadcast's timeline lies in the replay, and which date the replay's playlists have there. What lies in a gap, or before the
+ * recording's beginning, is where the replay goes on; undefined for what lies behind all that was recorded.
+ */
+export const placeOfMedia = (
+  { stretches }: VodTimeline,
+  mediaMs: number,
+): { readonly positionMs: number; readonly wallMs: number } | undefined => {
+  const stretch = stretches.find(({ mediaStartMs, startMs, endMs }) => mediaMs < mediaStartMs + (endMs - startMs));
+  if (stretch === undefined) {
+    return undefined;
+  }
+  const intoMs = Math.max(0, mediaMs - stretch.mediaStartMs);
+  return { positionMs: stretch.startMs + intoMs, wallMs: stretch.wallStartMs + intoMs };
+};
+
 /** Largest picture first; sound where there is none. */
 const leadingTrack = (index: RecordingIndex): RecordedTrack | undefined =>
   index.tracks.filter((track) => index.segmentCount(track.trackId) > 0).toSorted((a, b) => areaOf(b) - areaOf(a))[0];

@@ -4,6 +4,8 @@
  * segment that it touches, and remembered for a while after that for delta updates that skip dates.
  */
 
+import { dateRangeLine } from '../../media/date-range.ts';
+
 /** One span. Two looks at the same `id` must agree in all but `durationMs` and what is added: players merge tags of one ID. */
 export type DateRange = {
   /** Stable; `[A-Za-z0-9_.~-]`, at most 128 characters. */
@@ -84,7 +86,7 @@ export class DateRangeList {
     if (endAtWallMs < at.fromWallMs && range.isOpen !== true) {
       return false;
     }
-    const line = lineOf(range, startAtWallMs);
+    const line = dateRangeLine({ ...range, startAtWallMs });
     if (known === undefined || known.line !== line || known.removedAtMs !== undefined) {
       this.#known.set(range.id, { startAtWallMs, line, changedAtMs: at.nowMs, removedAtMs: undefined });
     }
@@ -106,20 +108,3 @@ export class DateRangeList {
 
 const isWritable = (range: DateRange): boolean =>
   ID_FORM.test(range.id) && Object.keys(range.attributes).every((name) => ATTRIBUTE_FORM.test(name));
-
-const lineOf = (range: DateRange, startAtWallMs: number): string => {
-  const attributes = [
-    `ID="${range.id}"`,
-    `CLASS="${encode(range.class)}"`,
-    `START-DATE="${new Date(startAtWallMs).toISOString()}"`,
-    ...(range.durationMs === undefined ? [] : [`DURATION=${(range.durationMs / 1000).toFixed(3)}`]),
-    ...Object.entries(range.attributes).map(
-      ([name, value]) => `${name}=${typeof value === 'number' ? value : `"${encode(value)}"`}`,
-    ),
-  ];
-  return `#EXT-X-DATERANGE:${attributes.join(',')}`;
-};
-
-/** A quoted string may hold neither quotes nor line ends (4.2). */
-const encode = (text: string): string =>
-  text.replaceAll(/[%"\p{Cc}\u2028\u2029]/gu, (character) => encodeURIComponent(character));
