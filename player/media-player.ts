@@ -10,6 +10,13 @@ export type RenditionChoice = {
   readonly wantedId: string;
 };
 
+/** A mark on the bar. */
+export type ChapterMark = {
+  /** On `timeline()`. */
+  readonly startMs: number;
+  readonly title: string;
+};
+
 export type MediaPlayer = {
   start(): void;
   close(): void;
@@ -28,6 +35,8 @@ export type MediaPlayer = {
   showInterest(): void;
   /** Null where there is none (yet). */
   thumbnailAt(positionMs: number): Thumbnail | null;
+  /** What has been shown and has a title, by time; empty while there is nothing, or nothing is known. */
+  chapters(): readonly ChapterMark[];
   /** Null while there is nothing to choose. */
   renditions(): RenditionChoice | null;
   /** `auto`, or an id of `renditions()`. The picture on screen goes on until the other is there. */

@@ -2,9 +2,13 @@
  * Plays one broadcast on a stage, live or rewound: owns the sessions, the socket and the timer, feeds the state machine and does what it
  * says. It knows nothing of buttons and words.
  */
+import type { CueMessage } from '../server/api/contract/cues.ts';
 import type { QualityReport, RenditionSummary, ServerMessage, WatchState } from '../server/api/contract/socket.ts';
 import type { PlayerClock } from './clock.ts';
-import type { MediaPlayer, RenditionChoice } from './media-player.ts';
+import { CueBoard, type CuePlace, type CueView } from './cues/cue-board.ts';
+import { CueFollower, type ShownFrame } from './cues/cue-follower.ts';
+import { readCueMessage } from './cues/read-cue.ts';
+import type { ChapterMark, MediaPlayer, RenditionChoice } from './media-player.ts';
 import { RtpClock } from './playout/rtp-clock.ts';
 import { behindMs, type SeekTimeline } from './playout/seek-timeline.ts';
 import { ServerClock } from './playout/server-clock.ts';
@@ -19,6 +23,7 @@ import { RewindWindow } from './transport/rewind-window.ts';
 import { Storyboard, type Thumbnail } from './transport/storyboard.ts';
 import { WatchSocket } from './transport/watch-socket.ts';
 import { WhepSession, type WhepEvent } from './transport/whep.ts';
+import type { PlayerStatus } from './state-machine.ts';
 import type { Stage } from './ui/stage.ts';
 import { viewerNumber } from './viewer-number.ts';
 
@@ -37,6 +42,8 @@ export type PlaybackOptions = {
   /** Once a second while there is a picture. */
   onSample(sample: PlaybackSample): void;
   onAudience(audience: Audience): void;
+  /** With each frame, and when something was told of cues. */
+  onCues(view: CueView): void;
 };
 
 type Seat<Session> = { readonly session: Session; readonly video: HTMLVideoElement };
@@ -48,6 +55,9 @@ const REPORT_EVERY_MS = 2000;
 const SOCKET_DELAY_MS = 700;
 
 const AUTO = 'auto';
+
+/** Nothing is played of a broadcast, nor will be. */
+const OVER: readonly PlayerStatus[] = ['idle', 'ended', 'forbidden', 'waiting-for-host', 'gone'];
 
 /** Played faster than live comes, the past runs into now; nearer than this it is live. */
 const CAUGHT_UP_MS = 2500;
@@ -62,6 +72,8 @@ export class Playback implements MediaPlayer {
   readonly #rewind: RewindSeats;
   readonly #window: RewindWindow;
   readonly #storyboard: Storyboard;
+  readonly #cueBoard = new CueBoard();
+  readonly #cues: CueFollower;
   #broadcastId: string | null = null;
   #barBroadcastId: string | null = null;
   #latencyMs: number | null = null;
@@ -106,11 +118,22 @@ export class Playback implements MediaPlayer {
     this.#rewind = new RewindSeats({
       ...{ addresses: options.addresses, stage: options.stage, clock: options.clock },
       startAtWallMs: () => this.#window.startAtWallMs,
+      onCues: ({ cues, fromWallMs }) => this.#cueBoard.takeDated(cues, fromWallMs),
       onEvent: (event) => this.#feed(event),
     });
     this.#storyboard = new Storyboard({
       findUrl: async () => this.#findStoryboard(),
       endMs: () => this.#spanMs,
+    });
+    this.#cues = new CueFollower({
+      ...{ stage: options.stage, clock: options.clock, board: this.#cueBoard },
+      placeOf: (frame) => this.#placeOf(frame),
+      momentNow: () => ({
+        serverWallMs: this.#serverClock.wallMsAt(options.clock.nowMs()),
+        isPast: this.#view.transport === 'rewind',
+        isOver: OVER.includes(this.#view.status),
+      }),
+      onView: (view) => options.onCues(view),
     });
   }
 
@@ -126,6 +149,7 @@ export class Playback implements MediaPlayer {
 
   close(): void {
     clearInterval(this.#timer);
+    this.#cues.close();
     this.#abort.abort();
     this.#socket.close();
     this.#window.close();
@@ -197,6 +221,12 @@ export class Playback implements MediaPlayer {
   thumbnailAt(positionMs: number): Thumbnail | null {
     const startAtWallMs = this.#window.startAtWallMs;
     return startAtWallMs === null ? null : this.#storyboard.at(positionMs - startAtWallMs);
+  }
+
+  chapters(): readonly ChapterMark[] {
+    return this.#cueBoard.fired.flatMap(({ title, programWallMs }) =>
+      title === undefined ? [] : { startMs: programWallMs, title },
+    );
   }
 
   /** Of the past only the main picture is kept. */
@@ -346,6 +376,7 @@ export class Playback implements MediaPlayer {
       clock,
       latencyClocks: this.#latencyClocks,
       smoothnessRatio: smoothnessOf(this.#options.smooth),
+      onCues: ({ cues, fromWallMs }) => this.#cueBoard.takeDated(cues, fromWallMs),
       onEvent: (event) => this.#hls?.session === session && this.#onHls(event, video),
     });
     this.#hls = { session, video };
@@ -406,16 +437,44 @@ export class Playback implements MediaPlayer {
       case 'cue-mark':
       case 'cue':
       case 'cue-withdrawn':
-        // Nobody shows them yet.
-        return undefined;
+        return this.#onCueMessage(message);
       case 'closing':
         // Said before the socket or the session ends; either end is seen by itself, and a picture that goes on is kept.
         return undefined;
     }
   }
 
+  #onCueMessage(message: CueMessage): void {
+    const read = readCueMessage(message);
+    if (read !== null) {
+      this.#cueBoard.take(read);
+      this.#cues.refresh();
+    }
+  }
+
+  /** A frame's stamps tell exactly; where a browser keeps them to itself, the age of the picture does nearly. */
+  #placeOf({ video, mediaTimeS, rtpTimestamp }: ShownFrame): CuePlace | null {
+    if (video !== this.#whep?.video) {
+      const wallMs =
+        video === this.#hls?.video ? this.#hls.session.wallMsAt(mediaTimeS) : this.#rewind.wallMsOf(video, mediaTimeS);
+      return wallMs === null ? null : { kind: 'wall', atMs: wallMs };
+    }
+    const mediaMs = rtpTimestamp === null ? null : this.#rtpClock.mediaMs(rtpTimestamp);
+    if (mediaMs !== null) {
+      return { kind: 'media', atMs: mediaMs };
+    }
+    const serverWallMs = this.#serverClock.wallMsAt(this.#options.clock.nowMs());
+    return serverWallMs === null || this.#latencyMs === null
+      ? null
+      : { kind: 'wall', atMs: serverWallMs - this.#latencyMs };
+  }
+
   /** At the end the bar stands still. */
   #noteState(state: WatchState, broadcastId: string | null): void {
+    if (broadcastId !== null && this.#broadcastId !== null && broadcastId !== this.#broadcastId) {
+      this.#cueBoard.reset();
+      this.#cues.forgetPlace();
+    }
     this.#broadcastId = broadcastId ?? this.#broadcastId;
     const isOver = state === 'ended' || (state === 'absent' && this.#broadcastId !== null);
     const nowWallMs = this.#serverClock.wallMsAt(this.#options.clock.nowMs());
@@ -427,6 +486,7 @@ export class Playback implements MediaPlayer {
     this.#socketLossCount += 1;
     const bound = this.#socketLossCount % 2 === 1 ? this.#sessionSocketUrl : null;
     this.#socket.readdress(bound ?? this.#options.addresses.socket);
+    this.#cueBoard.socketLost();
     this.#feed({ type: 'socket-lost' });
   }
 
@@ -440,6 +500,7 @@ export class Playback implements MediaPlayer {
       this.#socket.tick();
     }
     this.#feed({ type: 'tick' });
+    this.#cues.tick();
     this.#goLiveIfCaughtUp();
     if (!this.#sampling) {
       this.#sampling = true;

@@ -1,10 +1,14 @@
 /** Plays one recording on a stage: the same face to the element as `playback.ts`, with nothing live behind it. */
+import type { Chapter } from '../server/api/contract/cues.ts';
 import type { PlayerClock } from './clock.ts';
-import type { MediaPlayer } from './media-player.ts';
+import { CueBoard, type CueView } from './cues/cue-board.ts';
+import { CueFollower } from './cues/cue-follower.ts';
+import type { ChapterMark, MediaPlayer } from './media-player.ts';
 import type { SeekTimeline } from './playout/seek-timeline.ts';
 import type { PlayerView } from './rewind-machine.ts';
 import type { PlayerStatus } from './state-machine.ts';
 import type { ReplayAddresses } from './transport/addresses.ts';
+import { fetchChapters } from './transport/fetch-chapters.ts';
 import { replayPlaylist, replayStoryboard } from './transport/find-replay.ts';
 import type { PlaybackSample } from './transport/playback-sample.ts';
 import { Storyboard, type Thumbnail } from './transport/storyboard.ts';
@@ -18,6 +22,10 @@ export type ReplayPlaybackOptions = {
   onView(view: PlayerView): void;
   /** Once a second while there is a picture. */
   onSample(sample: PlaybackSample): void;
+  /** With each frame. */
+  onCues(view: CueView): void;
+  /** Once, when they are there. */
+  onChapters(chapters: readonly Chapter[]): void;
 };
 
 const STATUS = {
@@ -31,6 +39,10 @@ export class ReplayPlayback implements MediaPlayer {
   readonly #video: HTMLVideoElement;
   readonly #session: TimeshiftPlayback;
   readonly #storyboard: Storyboard;
+  readonly #cueBoard = new CueBoard();
+  readonly #cues: CueFollower;
+  #chapters: readonly ChapterMark[] = [];
+  #isClosed = false;
   #status: PlayerStatus = 'connecting';
   #isShown = false;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -50,16 +62,25 @@ export class ReplayPlayback implements MediaPlayer {
       findUrl: async () => replayStoryboard(addresses.doors, addresses.id),
       endMs: () => this.#session.durationMs ?? 0,
     });
+    this.#cues = new CueFollower({
+      ...{ stage, clock, board: this.#cueBoard },
+      placeOf: ({ mediaTimeS }) => ({ kind: 'offset', atMs: mediaTimeS * 1000 }),
+      momentNow: () => ({ serverWallMs: null, isPast: true, isOver: this.#status === 'gone' }),
+      onView: (view) => options.onCues(view),
+    });
   }
 
   start(): void {
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
     this.#setStatus('connecting');
     void this.#session.start();
+    void this.#loadChapters();
   }
 
   close(): void {
+    this.#isClosed = true;
     clearInterval(this.#timer);
+    this.#cues.close();
     this.#options.stage.remove(this.#video);
     this.#session.close();
   }
@@ -106,6 +127,10 @@ export class ReplayPlayback implements MediaPlayer {
     return this.#storyboard.at(positionMs);
   }
 
+  chapters(): readonly ChapterMark[] {
+    return this.#chapters;
+  }
+
   /** Only the main picture is recorded. */
   renditions(): null {
     return null;
@@ -113,6 +138,17 @@ export class ReplayPlayback implements MediaPlayer {
 
   chooseRendition(): void {
     // Nothing to choose from.
+  }
+
+  async #loadChapters(): Promise<void> {
+    const { addresses } = this.#options;
+    const chapters = await fetchChapters(addresses.doors, addresses.id);
+    if (!this.#isClosed) {
+      this.#chapters = chapters.filter(({ title }) => title !== '');
+      this.#cueBoard.takeChapters(chapters);
+      this.#cues.refresh();
+      this.#options.onChapters(chapters);
+    }
   }
 
   #onEvent({ type }: TimeshiftEvent): void {
@@ -132,6 +168,7 @@ export class ReplayPlayback implements MediaPlayer {
   }
 
   #tick(): void {
+    this.#cues.tick();
     const sample = this.#session.sample();
     const nowMs = this.#options.clock.nowMs();
     if (sample !== null && nowMs - this.#sampledAtMs >= SAMPLE_EVERY_MS - TICK_MS / 2) {

@@ -3,6 +3,7 @@
  * recording that takes over at the same instant.
  */
 import type { PlayerClock } from './clock.ts';
+import type { ListedCues } from './cues/dated-cues.ts';
 import type { RewindEvent } from './rewind-machine.ts';
 import type { BroadcastAddresses } from './transport/addresses.ts';
 import { findReplay, replayPlaylist } from './transport/find-replay.ts';
@@ -16,6 +17,7 @@ export type RewindSeatsOptions = {
   readonly clock: PlayerClock;
   /** First instant of the rewind playlist, as far as known. */
   startAtWallMs(): number | null;
+  onCues(listed: ListedCues): void;
   onEvent(event: RewindEvent): void;
 };
 
@@ -95,6 +97,11 @@ export class RewindSeats {
     return this.#seat?.session.positionWallMs ?? this.#wantedWallMs;
   }
 
+  /** Of a frame of the element that is shown; null when it is none of ours, and while unknown. */
+  wallMsOf(video: HTMLVideoElement, timeS: number): number | null {
+    return this.#seat?.video === video ? this.#seat.session.wallMsAt(timeS) : null;
+  }
+
   sample(): PlaybackSample | null {
     this.#successor?.session.sample();
     return this.#seat?.session.sample() ?? null;
@@ -107,6 +114,7 @@ export class RewindSeats {
       ...{ source: 'rewind', playlistUrl, video, clock },
       place: { kind: 'wall', atMs: atWallMs },
       startAtWallMs: this.#options.startAtWallMs(),
+      onCues: (listed) => this.#options.onCues(listed),
       onEvent: (event) => this.#onEvent(session, event),
     });
     session.setRate(this.#rateRatio);

@@ -1,5 +1,5 @@
 /**
- * From a video RTP timestamp to the wall clock at capture, by the mappings the server sends. Each mapping holds from its own
+ * From a video RTP timestamp to the wall clock at capture and to media time, by the mappings the server sends. Each mapping holds from its own
  * timestamp on; the server sends another wherever it bends this viewer's timestamps.
  */
 export type RtpMapping = { readonly rtpTimestamp: number; readonly mediaMs: number; readonly wallMs: number };
@@ -17,13 +17,21 @@ export class RtpClock {
 
   /** Unix milliseconds at capture of the frame with this timestamp; null before the first mapping. */
   captureWallMs(rtpTimestamp: number): number | null {
-    for (const mapping of this.#mappings.toReversed()) {
-      const sinceTicks = (rtpTimestamp - mapping.rtpTimestamp) | 0;
-      if (sinceTicks >= 0) {
-        return mapping.wallMs + sinceTicks / TICKS_PER_MS;
-      }
-    }
-    const oldest = this.#mappings[0];
-    return oldest === undefined ? null : oldest.wallMs + ((rtpTimestamp - oldest.rtpTimestamp) | 0) / TICKS_PER_MS;
+    const mapping = this.#holding(rtpTimestamp);
+    return mapping === undefined ? null : mapping.wallMs + sinceMs(mapping, rtpTimestamp);
+  }
+
+  /** Place on the media timeline of the frame with this timestamp; null before the first mapping. */
+  mediaMs(rtpTimestamp: number): number | null {
+    const mapping = this.#holding(rtpTimestamp);
+    return mapping === undefined ? null : mapping.mediaMs + sinceMs(mapping, rtpTimestamp);
+  }
+
+  /** The newest from before the timestamp, else the oldest. */
+  #holding(rtpTimestamp: number): RtpMapping | undefined {
+    return this.#mappings.findLast((mapping) => sinceMs(mapping, rtpTimestamp) >= 0) ?? this.#mappings[0];
   }
 }
+
+const sinceMs = (mapping: RtpMapping, rtpTimestamp: number): number =>
+  ((rtpTimestamp - mapping.rtpTimestamp) | 0) / TICKS_PER_MS;

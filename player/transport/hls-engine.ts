@@ -1,6 +1,7 @@
 /** hls.js on one video element, loaded only when it is needed: how it loads, what it may ask for, and its failures as few words. */
 import type Hls from 'hls.js';
 import type { HlsConfig, LevelDetails } from 'hls.js';
+import type { TimedPieces } from '../playout/wall-timeline.ts';
 import { PlaylistEdges } from './reload-directives.ts';
 
 /** How long and how often one thing is asked for before it counts as failed. */
@@ -131,3 +132,17 @@ export class HlsEngine {
     this.#edges.note(url, { msn: lastPartSn, partIndex: lastPartIndex });
   }
 }
+
+/** The segments of a playlist in the element's time and by program date. */
+export const piecesOf = (details: LevelDetails | null | undefined): TimedPieces => {
+  const fragments = details?.fragments ?? [];
+  return {
+    count: fragments.length,
+    at: (index) => {
+      const { start, duration, programDateTime } = fragments[index] ?? fragmentMissing;
+      return { startS: start, durationS: duration, startAtWallMs: programDateTime ?? 0 };
+    },
+  };
+};
+
+const fragmentMissing = { start: 0, duration: 0, programDateTime: null };

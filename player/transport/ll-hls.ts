@@ -6,13 +6,16 @@ import type Hls from 'hls.js';
 import type { HlsConfig, LevelDetails } from 'hls.js';
 import type { PlaybackHints } from '../../server/api/contract/socket.ts';
 import type { PlayerClock } from '../clock.ts';
+import { DatedCues, type ListedCues } from '../cues/dated-cues.ts';
 import { LatencyController } from '../playout/latency-controller.ts';
 import { PartNeeds, startLatencyMs } from '../playout/part-needs.ts';
 import { StallTally } from '../playout/stall-tally.ts';
+import { wallTimeAt } from '../playout/wall-timeline.ts';
 import { Backoff, jitterRatio } from './backoff.ts';
+import { LoadedRate } from './bit-rate.ts';
 import { FrameRate } from './frame-rate.ts';
 import type { AppendedPiece, HlsFailure, HlsLoading } from './hls-engine.ts';
-import { HlsEngine } from './hls-engine.ts';
+import { HlsEngine, piecesOf } from './hls-engine.ts';
 import { nativeWallMs, playsNatively } from './native-hls.ts';
 import type { LatencyClocks, Loading, PlaybackSample } from './playback-sample.ts';
 
@@ -29,6 +32,8 @@ export type LlHlsOptions = {
   readonly latencyClocks: LatencyClocks;
   /** λ, the viewer's own; null: as the server hints. */
   readonly smoothnessRatio: number | null;
+  /** With each playlist that has dates. */
+  onCues(listed: ListedCues): void;
   onEvent(event: LlHlsEvent): void;
 };
 
@@ -57,6 +62,8 @@ export class LlHlsPlayback {
   readonly #backoff = new Backoff({ minMs: 500, maxMs: 5000 });
   readonly #stalls = new StallTally();
   readonly #frameRate = new FrameRate();
+  readonly #loadedRate = new LoadedRate();
+  readonly #datedCues = new DatedCues();
   readonly #controller = new LatencyController({
     targetLatencyMs: TARGET_DEFAULT_MS,
     partDurationMs: PART_DEFAULT_MS,
@@ -168,6 +175,13 @@ export class LlHlsPlayback {
     this.#stalls.forgive();
   }
 
+  /** Unix milliseconds at capture of a picture at this place of the element's time; null while unknown. */
+  wallMsAt(timeS: number): number | null {
+    return (
+      wallTimeAt(piecesOf(this.#engine.hls?.latestLevelDetails), timeS) ?? nativeWallMs(this.#options.video, timeS)
+    );
+  }
+
   /** Steers, notes stalls and movement, retries what is due. To be called a few times a second. */
   sample(): PlaybackSample | null {
     if (this.#closed) {
@@ -213,6 +227,10 @@ export class LlHlsPlayback {
       this.#retryLater();
       return;
     }
+    const listed = this.#datedCues.of(details);
+    if (listed !== null) {
+      this.#options.onCues(listed);
+    }
     const partDurationMs = (details.partTarget || details.targetduration) * 1000;
     const holdBackMs = (details.partHoldBack || details.holdBack || details.targetduration * 3) * 1000;
     this.#holdBackMs = holdBackMs;
@@ -221,6 +239,7 @@ export class LlHlsPlayback {
   }
 
   #onAppended({ capturedAtWallMs, durationMs, askedAtMs, bytes, loadMs }: AppendedPiece): void {
+    this.#loadedRate.note({ bytes, durationMs });
     const nowMs = this.#options.clock.nowMs();
     const { latencyClocks } = this.#options;
     const appendedAtMs = latencyClocks.serverWallMsAt(nowMs);
@@ -340,6 +359,7 @@ export class LlHlsPlayback {
       widthPx: video.videoWidth,
       heightPx: video.videoHeight,
       frameRateFps: this.#frameRate.note(frames.totalVideoFrames - frames.droppedVideoFrames, nowMs),
+      bitrateBps: this.#loadedRate.bps,
       targetLatencyMs: this.#controller.targetLatencyMs,
       loading: loadingOf(this.#engine.hls),
       playbackRate: video.playbackRate,

@@ -15,6 +15,8 @@ export type PlaybackSample = {
   readonly heightPx: number;
   /** Frames a second now shown; null while unknown. */
   readonly frameRateFps: number | null;
+  /** Of the pictures, over the last seconds; null while unknown. */
+  readonly bitrateBps: number | null;
   /** LL-HLS only: what the controller holds, and how fast it plays for that. */
   readonly targetLatencyMs: number | null;
   /** LL-HLS only: what is loaded (`main`, `h480`) and what hls.js measures of the network; null where it is Safari's own player. */

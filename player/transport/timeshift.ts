@@ -5,12 +5,14 @@
 import type { LevelDetails } from 'hls.js';
 import type { PlayerClock } from '../clock.ts';
 import { StallTally } from '../playout/stall-tally.ts';
+import { DatedCues, type ListedCues } from '../cues/dated-cues.ts';
 import { mediaTimeAt, wallTimeAt, type TimedPieces } from '../playout/wall-timeline.ts';
 import type { Source } from '../rewind-machine.ts';
 import { Backoff, jitterRatio } from './backoff.ts';
+import { LoadedRate } from './bit-rate.ts';
 import { FrameRate } from './frame-rate.ts';
 import type { HlsFailure, HlsLoading } from './hls-engine.ts';
-import { HlsEngine } from './hls-engine.ts';
+import { HlsEngine, piecesOf } from './hls-engine.ts';
 import { nativeTimeS, nativeWallMs, playsNatively } from './native-hls.ts';
 import type { PlaybackSample } from './playback-sample.ts';
 
@@ -36,6 +38,8 @@ export type TimeshiftOptions = {
   readonly place: Place;
   /** Where the playlist begins, as far as known: spares a look at the wrong place. */
   readonly startAtWallMs: number | null;
+  /** With each playlist that has dates. */
+  onCues?(listed: ListedCues): void;
   onEvent(event: TimeshiftEvent): void;
 };
 
@@ -65,6 +69,8 @@ export class TimeshiftPlayback {
   readonly #engine: HlsEngine;
   readonly #stalls = new StallTally();
   readonly #frameRate = new FrameRate();
+  readonly #loadedRate = new LoadedRate();
+  readonly #datedCues = new DatedCues();
   #details: LevelDetails | undefined;
   /** Where it is to go, until it is there. */
   #wanted: Place | null;
@@ -97,6 +103,7 @@ export class TimeshiftPlayback {
       ...{ video: options.video, playlistUrl: options.playlistUrl, loading: LOADING },
       onPlaylist: (details) => this.#onPlaylist(details),
       onFailure: (failure) => this.#onFailure(failure),
+      onAppended: (piece) => this.#loadedRate.note(piece),
     });
     this.#wanted = options.place;
     this.#movedAtMs = options.clock.nowMs();
@@ -156,8 +163,12 @@ export class TimeshiftPlayback {
     if (this.#wanted?.kind === 'wall') {
       return this.#wanted.atMs;
     }
-    const { video } = this.#options;
-    return wallTimeAt(this.#pieces, video.currentTime) ?? nativeWallMs(video, video.currentTime);
+    return this.wallMsAt(this.#options.video.currentTime);
+  }
+
+  /** Of a picture at this place of the element's time; null while unknown. */
+  wallMsAt(timeS: number): number | null {
+    return wallTimeAt(this.#pieces, timeS) ?? nativeWallMs(this.#options.video, timeS);
   }
 
   get positionMs(): number {
@@ -248,6 +259,10 @@ export class TimeshiftPlayback {
 
   #onPlaylist(details: LevelDetails): void {
     this.#details = details;
+    const listed = this.#datedCues.of(details);
+    if (listed !== null) {
+      this.#options.onCues?.(listed);
+    }
     if (this.#isPlaced) {
       return;
     }
@@ -289,14 +304,7 @@ export class TimeshiftPlayback {
   // ---- placing
 
   get #pieces(): TimedPieces {
-    const fragments = this.#details?.fragments ?? [];
-    return {
-      count: fragments.length,
-      at: (index) => {
-        const { start, duration, programDateTime } = fragments[index] ?? fragmentsMissing;
-        return { startS: start, durationS: duration, startAtWallMs: programDateTime ?? 0 };
-      },
-    };
+    return piecesOf(this.#details);
   }
 
   /** Where in the element's time the wanted place is, kept clear of the end: there would be nothing to play. */
@@ -408,10 +416,9 @@ export class TimeshiftPlayback {
       widthPx: video.videoWidth,
       heightPx: video.videoHeight,
       frameRateFps: this.#frameRate.note(frames.totalVideoFrames - frames.droppedVideoFrames, nowMs),
+      bitrateBps: this.#loadedRate.bps,
       targetLatencyMs: null,
       playbackRate: video.playbackRate,
     };
   }
 }
-
-const fragmentsMissing = { start: 0, duration: 0, programDateTime: null };

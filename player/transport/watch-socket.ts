@@ -24,7 +24,8 @@ const PING_FIRST_EVERY_MS = 150;
 const PING_FIRST_COUNT = 5;
 const SILENCE_MAX_MS = 7000;
 const OPEN_MAX_MS = 5000;
-const MESSAGE_MAX_CHARS = 65_536;
+/** Two hundred cues with all that each may carry. */
+const MESSAGE_MAX_CHARS = 4_000_000;
 
 export class WatchSocket {
   readonly #options: WatchSocketOptions;
@@ -178,6 +179,7 @@ export class WatchSocket {
 
 const TYPES: readonly string[] = [
   ...(['state', 'pong', 'rtp-mapping', 'renditions', 'hints', 'closing'] satisfies ServerMessage['type'][]),
+  ...(['cues', 'cue-mark', 'cue', 'cue-withdrawn'] satisfies ServerMessage['type'][]),
 ];
 
 /** The server is ours; this only keeps a newer server's messages, and a stranger's, from being misread. */

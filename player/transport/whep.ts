@@ -12,6 +12,7 @@ import {
   sessionUrl,
   withStereoOpus,
 } from './whep-protocol.ts';
+import { ReceivedRate } from './bit-rate.ts';
 import { readWhepStats, type WhepStats } from './whep-stats.ts';
 
 export type WhepEvent =
@@ -42,6 +43,7 @@ const NTP_TO_UNIX_MS = 2_208_988_800_000;
 export class WhepSession {
   readonly #options: WhepOptions;
   readonly #abort = new AbortController();
+  readonly #receivedRate = new ReceivedRate();
   #connection: RTCPeerConnection | undefined;
   #sessionUrl: string | null = null;
   #expectsVideo = true;
@@ -246,6 +248,7 @@ export class WhepSession {
       widthPx: stats.widthPx,
       heightPx: stats.heightPx,
       frameRateFps: stats.frameRateFps,
+      bitrateBps: this.#receivedRate.note(stats.receivedBytes, nowMs),
       targetLatencyMs: null,
       playbackRate: 1,
     };

@@ -1,16 +1,21 @@
 /** `<sluice-player>`: one broadcast or one replay, its picture, its words and its buttons. Attributes, events and parts: README. */
+import type { Chapter, Cue } from '../../server/api/contract/cues.ts';
 import { playerClock } from '../clock.ts';
+import type { CueEvent, CueView } from '../cues/cue-board.ts';
 import type { MediaPlayer } from '../media-player.ts';
 import { Playback, type Audience } from '../playback.ts';
 import { ReplayPlayback } from '../replay-playback.ts';
 import type { PlayerView } from '../rewind-machine.ts';
 import { broadcastAddresses, replayAddresses, type ReplayAddresses } from '../transport/addresses.ts';
 import type { PlaybackSample } from '../transport/playback-sample.ts';
+import { CueLayer } from './cue-layer.ts';
+import { HealthPanel } from './health-panel.ts';
 import { deedOf, type KeyDeed, type KeyPlace } from './keys.ts';
 import { RenditionMenu } from './rendition-menu.ts';
 import { Stage } from './stage.ts';
 import { MARKUP, STYLE } from './template.ts';
-import { ENGLISH, latencyText } from './texts.ts';
+import { textsOf } from './language.ts';
+import { ENGLISH, latencyText, type Texts } from './texts.ts';
 import { TimeControls } from './time-controls.ts';
 
 export type SluicePlayerEventMap = {
@@ -20,7 +25,16 @@ export type SluicePlayerEventMap = {
   'sluice-sample': CustomEvent<PlaybackSample>;
   /** The server's state of the broadcast and the number of viewers. */
   'sluice-audience': CustomEvent<Audience>;
+  /** A cue is announced, shown, changed or hidden, with the frame that it belongs to. `preventDefault()` on `shown`: the page draws it itself. */
+  'sluice-cue': CustomEvent<CueEvent>;
+  /** Of a replay, once: what was shown in it. */
+  'sluice-chapters': CustomEvent<readonly Chapter[]>;
+  /** It cannot go on by itself. */
+  'sluice-error': CustomEvent<PlayerError>;
 };
+
+/** `bad-source`: `src` names nothing. `forbidden`: a token is wanted, or another one. `gone`: there is no such replay. */
+export type PlayerError = { readonly code: 'bad-source' | 'forbidden' | 'gone'; readonly message: string };
 
 type ApplePhoneVideo = HTMLVideoElement & { webkitEnterFullscreen?: () => void };
 
@@ -28,18 +42,24 @@ type ApplePhoneVideo = HTMLVideoElement & { webkitEnterFullscreen?: () => void }
 const REST_AFTER_MS = 3000;
 /** Why it is not WebRTC is said this long; the details panel of a page may say it for ever. */
 const NOTE_MS = 8000;
+const NO_CUES = { on: [], counts: [] };
 const IDLE: PlayerView = { status: 'idle', transport: null, fallbackReason: null, isSwitching: false };
 /** Time runs on: so often is it shown. */
 const RENDER_TIME_EVERY_MS = 250;
 
 export class SluicePlayer extends HTMLElement {
-  static readonly observedAttributes = ['src', 'replay', 'server', 'token', 'transport', 'smooth'];
+  static readonly observedAttributes = ['src', 'replay', 'server', 'token', 'transport', 'smooth', 'lang'];
 
   readonly #root: ShadowRoot;
   readonly #frame: HTMLElement;
   readonly #stage: Stage;
   readonly #time: TimeControls;
   readonly #renditionMenu: RenditionMenu;
+  readonly #cueLayer: CueLayer;
+  readonly #health: HealthPanel;
+  #texts: Texts = ENGLISH;
+  #cues: readonly Cue[] = [];
+  #chapters: readonly Chapter[] = [];
   #playback: MediaPlayer | undefined;
   #isReplay = false;
   #timeTimer: ReturnType<typeof setInterval> | undefined;
@@ -73,13 +93,21 @@ export class SluicePlayer extends HTMLElement {
       },
     });
     this.#time = new TimeControls({
-      ...{ root: this.#root, stage: this.#stage },
+      ...{ root: this.#root, stage: this.#stage, texts: () => this.#texts },
       player: () => this.#playback,
       onGoLive: () => this.goLive(),
     });
     this.#renditionMenu = new RenditionMenu({
-      ...{ frame: this.#frame, button: this.#find('.rendition'), list: this.#find('.menu') },
+      ...{ frame: this.#frame, button: this.#find('.rendition'), list: this.#find('.menu'), texts: () => this.#texts },
       onChoose: (renditionId) => (this.rendition = renditionId),
+    });
+    this.#cueLayer = new CueLayer({
+      ...{ root: this.#root, texts: () => this.#texts },
+      onFocusLost: () => this.#frame.focus(),
+    });
+    this.#health = new HealthPanel({
+      ...{ panel: this.#find('.health'), texts: () => this.#texts },
+      buttons: [this.#find('.health-button'), this.#find('.latency')],
     });
     this.#label();
     this.#listen();
@@ -152,6 +180,16 @@ export class SluicePlayer extends HTMLElement {
     this.#renderRenditions();
   }
 
+  /** What is on with the picture on screen, oldest first. */
+  get cues(): readonly Cue[] {
+    return this.#cues;
+  }
+
+  /** Of a replay, by time; empty while unknown. */
+  get chapters(): readonly Chapter[] {
+    return this.#chapters;
+  }
+
   get paused(): boolean {
     return this.#paused;
   }
@@ -194,6 +232,7 @@ export class SluicePlayer extends HTMLElement {
   connectedCallback(): void {
     this.#abort = new AbortController();
     const { signal } = this.#abort;
+    this.#speak();
     document.addEventListener('fullscreenchange', () => this.#render(), { signal });
     this.#timeTimer = setInterval(() => this.#renderTime(), RENDER_TIME_EVERY_MS);
     this.#queueRestart();
@@ -207,8 +246,10 @@ export class SluicePlayer extends HTMLElement {
     this.#stop();
   }
 
-  attributeChangedCallback(_name: string, before: string | null, after: string | null): void {
-    if (before !== after && this.isConnected) {
+  attributeChangedCallback(name: string, before: string | null, after: string | null): void {
+    if (name === 'lang') {
+      this.#speak();
+    } else if (before !== after && this.isConnected) {
       this.#queueRestart();
     }
   }
@@ -240,7 +281,9 @@ export class SluicePlayer extends HTMLElement {
       this.#playback = replay === null ? this.#newPlayback() : this.#newReplay(replay);
       this.#playback.start();
     } catch (error) {
-      this.#words(ENGLISH.badSource, error instanceof Error ? error.message : '');
+      const message = error instanceof Error ? error.message : '';
+      this.#words(this.#texts.badSource, message);
+      this.#say('sluice-error', { code: 'bad-source', message });
     }
   }
 
@@ -271,6 +314,11 @@ export class SluicePlayer extends HTMLElement {
       ...{ addresses, stage: this.#stage, clock: playerClock },
       onView: (view) => this.#onView(view),
       onSample: (sample) => this.#onSample(sample),
+      onCues: (view) => this.#onCues(view),
+      onChapters: (chapters) => {
+        this.#chapters = chapters;
+        this.#say('sluice-chapters', chapters);
+      },
     });
   }
 
@@ -287,6 +335,7 @@ export class SluicePlayer extends HTMLElement {
       onView: (view) => this.#onView(view),
       onSample: (sample) => this.#onSample(sample),
       onAudience: (audience) => this.#say('sluice-audience', audience),
+      onCues: (view) => this.#onCues(view),
     });
   }
 
@@ -294,11 +343,17 @@ export class SluicePlayer extends HTMLElement {
     this.#playback?.close();
     this.#playback = undefined;
     this.#sample = null;
+    this.#chapters = [];
+    this.#onCues({ ...NO_CUES, events: this.#cues.map((cue) => ({ type: 'hidden', cue })) });
     this.#onView(IDLE);
   }
 
   #onView(view: PlayerView): void {
+    const before = this.#view.status;
     this.#view = view;
+    if (view.status !== before && (view.status === 'forbidden' || view.status === 'gone')) {
+      this.#say('sluice-error', { code: view.status, message: this.#texts.status[view.status]?.headline ?? '' });
+    }
     if (view.status !== 'playing') {
       this.#wake();
     }
@@ -309,11 +364,32 @@ export class SluicePlayer extends HTMLElement {
   #onSample(sample: PlaybackSample): void {
     this.#sample = sample;
     this.#renderLatency();
+    this.#renderHealth();
     this.#say('sluice-sample', sample);
   }
 
-  #say<Name extends keyof SluicePlayerEventMap>(name: Name, detail: SluicePlayerEventMap[Name]['detail']): void {
-    this.dispatchEvent(new CustomEvent(name, { detail }));
+  #onCues(view: Pick<CueView, 'on' | 'counts' | 'events'>): void {
+    this.#cues = view.on;
+    for (const event of view.events) {
+      if (!this.#say('sluice-cue', event) && event.type === 'shown') {
+        this.#cueLayer.leave(event.cue.id);
+      }
+    }
+    this.#cueLayer.render(view);
+  }
+
+  /** False when a listener wants nothing more to be done about it. */
+  #say<Name extends keyof SluicePlayerEventMap>(name: Name, detail: SluicePlayerEventMap[Name]['detail']): boolean {
+    return this.dispatchEvent(new CustomEvent(name, { detail, cancelable: true }));
+  }
+
+  /** In the language of the element, of what it stands in, or of the viewer. */
+  #speak(): void {
+    const written = this.closest('[lang]')?.getAttribute('lang') ?? '';
+    this.#texts = textsOf(written === '' ? navigator.languages : [written, ...navigator.languages]);
+    [this.#time, this.#renditionMenu, this.#cueLayer, this.#health].forEach((part) => part.label());
+    this.#label();
+    this.#render();
   }
 
   // ---- buttons
@@ -363,7 +439,7 @@ export class SluicePlayer extends HTMLElement {
     if (target === this.#time.barElement) {
       return 'seek-bar';
     }
-    if (target instanceof HTMLButtonElement) {
+    if (target instanceof HTMLButtonElement || target instanceof HTMLAnchorElement) {
       return 'button';
     }
     return target instanceof HTMLInputElement || target instanceof HTMLSelectElement ? 'input' : 'frame';
@@ -386,6 +462,11 @@ export class SluicePlayer extends HTMLElement {
         return undefined;
       case 'seek-by':
         return this.#time.seekBy(deed.byMs, nowMs);
+      case 'seek-chapter':
+        return this.#time.seekChapter(deed.direction, nowMs);
+      case 'toggle-health':
+        this.#renderHealth();
+        return this.#health.toggle();
       case 'seek-to-ratio':
         return this.#time.seekToRatio(deed.ratio, nowMs);
       case 'go-live-or-end':
@@ -437,15 +518,20 @@ export class SluicePlayer extends HTMLElement {
     this.#frame.classList.toggle('paused', isStanding);
     this.#frame.classList.toggle('muted', this.#muted);
     this.#frame.classList.toggle('full', isFull);
-    setLabel(this.#find('.play'), isStanding ? ENGLISH.play : ENGLISH.pause);
-    setLabel(this.#find('.mute'), this.#muted ? ENGLISH.unmute : ENGLISH.mute);
-    setLabel(this.#find('.full'), isFull ? ENGLISH.leaveFullscreen : ENGLISH.enterFullscreen);
+    setLabel(this.#find('.play'), isStanding ? this.#texts.play : this.#texts.pause);
+    setLabel(this.#find('.mute'), this.#muted ? this.#texts.unmute : this.#texts.mute);
+    setLabel(this.#find('.full'), isFull ? this.#texts.leaveFullscreen : this.#texts.enterFullscreen);
     this.#showVolume(this.#find('.volume'));
     this.#find('.sound').hidden = !(this.#muted && this.#view.status === 'playing' && !this.#paused);
     this.#find('.big-play').hidden = !(this.#isReplay && this.#paused && this.#isAtStart);
     this.#renderWords();
     this.#renderBadges();
     this.#renderTime();
+    this.#renderHealth();
+  }
+
+  #renderHealth(): void {
+    this.#health.render({ view: this.#view, sample: this.#sample, rendition: this.#renditionMenu.chosenText });
   }
 
   /** Never played so far. */
@@ -481,7 +567,7 @@ export class SluicePlayer extends HTMLElement {
   #renderWords(): void {
     // The end of a replay is nothing to be told of: its last picture stands, and the bar says the rest.
     const isSilent = this.#view.status === 'idle' || (this.#view.status === 'ended' && this.#isReplay);
-    const words = isSilent ? null : ENGLISH.status[this.#view.status];
+    const words = isSilent ? null : this.#texts.status[this.#view.status];
     this.#words(words?.headline ?? '', words?.detail ?? '');
     const calm = ['ended', 'forbidden', 'waiting-for-host', 'gone'].includes(this.#view.status);
     this.#find('.words').classList.toggle('calm', calm);
@@ -499,9 +585,9 @@ export class SluicePlayer extends HTMLElement {
     const isPlaying = status === 'playing';
     const isLive = transport === 'whep' || transport === 'll-hls';
     this.#find('.badges').hidden = !isLive || !(isPlaying || status === 'buffering');
-    setText(this.#find('.live'), this.#paused ? ENGLISH.paused : ENGLISH.live);
+    setText(this.#find('.live'), this.#paused ? this.#texts.paused : this.#texts.live);
     this.#find('.live').classList.toggle('stale', this.#paused || !isPlaying);
-    this.#renderNote(fallbackReason === null ? '' : ENGLISH.fallback[fallbackReason]);
+    this.#renderNote(fallbackReason === null ? '' : this.#texts.fallback[fallbackReason]);
     this.#renderLatency();
   }
 
@@ -525,11 +611,10 @@ export class SluicePlayer extends HTMLElement {
   }
 
   #label(): void {
-    this.#frame.setAttribute('aria-label', ENGLISH.player);
-    setLabel(this.#find('.big-play'), ENGLISH.play);
-    this.#find('.volume').setAttribute('aria-label', ENGLISH.volume);
-    this.#find('.latency').title = ENGLISH.latency;
-    setText(this.#find('.sound span'), ENGLISH.tapForSound);
+    this.#frame.setAttribute('aria-label', this.#texts.player);
+    setLabel(this.#find('.big-play'), this.#texts.play);
+    this.#find('.volume').setAttribute('aria-label', this.#texts.volume);
+    setText(this.#find('.sound span'), this.#texts.tapForSound);
   }
 
   #find(selector: string): HTMLElement {

@@ -7,6 +7,8 @@ export type KeyDeed =
   | { readonly type: 'louder'; readonly byRatio: number }
   | { readonly type: 'seek-by'; readonly byMs: number }
   | { readonly type: 'seek-to-ratio'; readonly ratio: number }
+  | { readonly type: 'seek-chapter'; readonly direction: 1 | -1 }
+  | { readonly type: 'toggle-health' }
   | { readonly type: 'go-live-or-end' }
   | { readonly type: 'step'; readonly frameCount: number };
 
@@ -24,6 +26,9 @@ const LETTERS: Readonly<Record<string, KeyDeed>> = {
   p: { type: 'toggle-picture-in-picture' },
   j: { type: 'seek-by', byMs: -JUMP_MS },
   l: { type: 'seek-by', byMs: JUMP_MS },
+  i: { type: 'toggle-health' },
+  '[': { type: 'seek-chapter', direction: -1 },
+  ']': { type: 'seek-chapter', direction: 1 },
   ',': { type: 'step', frameCount: -1 },
   '.': { type: 'step', frameCount: 1 },
 };

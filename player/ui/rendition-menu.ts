@@ -1,11 +1,12 @@
 /** The menu of renditions: a button that names the one in force, and a list that opens above it, for pointers, fingers and keys (ARIA menu button). */
 import type { RenditionChoice } from '../media-player.ts';
-import { ENGLISH, bitrateText, linesText } from './texts.ts';
+import { bitrateText, linesText, type Texts } from './texts.ts';
 
 export type RenditionMenuOptions = {
   readonly frame: HTMLElement;
   readonly button: HTMLElement;
   readonly list: HTMLElement;
+  readonly texts: () => Texts;
   onChoose(renditionId: string): void;
 };
 
@@ -24,7 +25,7 @@ export class RenditionMenu {
     button.addEventListener('keydown', (event) => this.#onButtonKey(event));
     list.addEventListener('keydown', (event) => this.#onListKey(event));
     list.addEventListener('click', ({ target }) => this.#onPick(target));
-    list.setAttribute('aria-label', ENGLISH.rendition);
+    this.label();
     frame.addEventListener('pointerdown', (event) => {
       const path = event.composedPath();
       if (this.isOpen && !path.includes(list) && !path.includes(button)) {
@@ -40,6 +41,17 @@ export class RenditionMenu {
     });
   }
 
+  /** In the language of now. */
+  label(): void {
+    this.#options.list.setAttribute('aria-label', this.#options.texts().rendition);
+    this.#drawn = '';
+  }
+
+  /** What is chosen, in words. */
+  get chosenText(): string {
+    return this.#options.button.textContent;
+  }
+
   get isOpen(): boolean {
     return !this.#options.list.hidden;
   }
@@ -52,15 +64,16 @@ export class RenditionMenu {
       this.#close();
       return;
     }
-    const items = itemsOf(choice, shownLines);
+    const texts = this.#options.texts();
+    const items = itemsOf(choice, shownLines, texts);
     const drawn = JSON.stringify([choice.wantedId, items]);
     if (drawn === this.#drawn) {
       return;
     }
     this.#drawn = drawn;
     const wanted = items.find(({ id }) => id === choice.wantedId);
-    button.textContent = wanted?.label ?? ENGLISH.auto;
-    button.title = `${ENGLISH.rendition}: ${button.textContent}`;
+    button.textContent = wanted?.label ?? texts.auto;
+    button.title = `${texts.rendition}: ${button.textContent}`;
     button.setAttribute('aria-label', button.title);
     this.#draw(items, wanted?.id ?? AUTO);
   }
@@ -150,16 +163,14 @@ const take = (event: KeyboardEvent): void => {
   event.stopPropagation();
 };
 
-const itemsOf = ({ renditions, wantedId }: RenditionChoice, shownLines: number | null): Item[] => {
+const itemsOf = ({ renditions, wantedId }: RenditionChoice, shownLines: number | null, texts: Texts): Item[] => {
   const shown = wantedId === AUTO && shownLines !== null ? `${shownLines}p` : '';
   return [
-    { id: AUTO, label: ENGLISH.auto, detail: shown },
+    { id: AUTO, label: texts.auto, detail: shown },
     ...renditions.map(({ id, codec, bitrateBps, ...picture }) => {
-      const detail = [
-        id === 'main' ? ENGLISH.asSent : '',
-        codec === 'av1' ? 'AV1' : '',
-        bitrateText(bitrateBps),
-      ].filter((text) => text !== '');
+      const detail = [id === 'main' ? texts.asSent : '', codec === 'av1' ? 'AV1' : '', bitrateText(bitrateBps)].filter(
+        (text) => text !== '',
+      );
       return { id, label: linesText(picture), detail: detail.join(' · ') };
     }),
   ];

@@ -3,14 +3,18 @@
  * readers (ARIA practices); its keys are the player's.
  */
 import { behindMs, isSeekable, playedRatio, positionAt, ratioOf, type SeekTimeline } from '../playout/seek-timeline.ts';
+import type { ChapterMark } from '../media-player.ts';
 import type { Thumbnail } from '../transport/storyboard.ts';
-import { ENGLISH } from './texts.ts';
-import { clockText, spokenTime } from './time-text.ts';
+import { ChapterMarks } from './chapter-marks.ts';
+import type { Texts } from './texts.ts';
+import { clockText } from './time-text.ts';
 
 export type SeekBarOptions = {
-  /** Holds `.seek`, `.preview`, `.thumbnail` and `.preview-time`. */
+  /** Holds `.seek`, `.chapters`, `.preview`, `.thumbnail`, `.preview-title` and `.preview-time`. */
   readonly root: HTMLElement;
+  readonly texts: () => Texts;
   onSeek(ratio: number): void;
+  onSeekTo(positionMs: number): void;
   /** Looked at: what it shows may be fetched now. */
   onInterest(): void;
   thumbnailAt(positionMs: number): Thumbnail | null;
@@ -24,7 +28,9 @@ export class SeekBar {
   readonly #bar: HTMLElement;
   readonly #preview: HTMLElement;
   readonly #thumbnail: HTMLElement;
+  readonly #title: HTMLElement;
   readonly #time: HTMLElement;
+  readonly #chapters: ChapterMarks;
   #timeline: SeekTimeline | null = null;
   /** Where the pointer is on the bar, 0 to 1; null when it is not. */
   #hoverRatio: number | null = null;
@@ -35,9 +41,25 @@ export class SeekBar {
     this.#bar = partOf(options.root, '.seek');
     this.#preview = partOf(options.root, '.preview');
     this.#thumbnail = partOf(options.root, '.thumbnail');
+    this.#title = partOf(options.root, '.preview-title');
     this.#time = partOf(options.root, '.preview-time');
-    this.#bar.setAttribute('aria-label', ENGLISH.seek);
+    this.#chapters = new ChapterMarks({
+      root: partOf(options.root, '.chapters'),
+      texts: options.texts,
+      onChoose: ({ startMs }) => options.onSeekTo(startMs),
+      onLook: (mark) => {
+        this.#hoverRatio = mark === null || this.#timeline === null ? null : ratioOf(this.#timeline, mark.startMs);
+        this.render(this.#timeline);
+      },
+    });
+    this.label();
     this.#listen();
+  }
+
+  /** In the language of now. */
+  label(): void {
+    this.#bar.setAttribute('aria-label', this.#options.texts().seek);
+    this.#chapters.label();
   }
 
   get isDragging(): boolean {
@@ -49,12 +71,13 @@ export class SeekBar {
   }
 
   /** Null, or too short to be of use: no bar. */
-  render(timeline: SeekTimeline | null): void {
+  render(timeline: SeekTimeline | null, chapters: readonly ChapterMark[] = this.#chapters.marks): void {
     const isOn = isSeekable(timeline);
     this.#bar.classList.toggle('off', !isOn);
     this.#bar.tabIndex = isOn ? 0 : -1;
     this.#bar.setAttribute('aria-disabled', String(!isOn));
     this.#timeline = isOn ? timeline : null;
+    this.#chapters.render(this.#timeline, chapters);
     if (isOn) {
       this.#renderPlace(timeline);
       this.#say(timeline);
@@ -73,7 +96,7 @@ export class SeekBar {
     setAttribute(this.#bar, 'aria-valuemin', '0');
     setAttribute(this.#bar, 'aria-valuemax', String(spanS));
     setAttribute(this.#bar, 'aria-valuenow', String(nowS));
-    setAttribute(this.#bar, 'aria-valuetext', spokenPlace(timeline));
+    setAttribute(this.#bar, 'aria-valuetext', spokenPlace(timeline, this.#options.texts()));
   }
 
   #renderPreview(): void {
@@ -85,7 +108,11 @@ export class SeekBar {
     }
     const positionMs = positionAt(timeline, this.#hoverRatio);
     this.#bar.style.setProperty('--hover', String(this.#hoverRatio));
-    this.#time.textContent = placeText(timeline, positionMs);
+    this.#time.textContent = placeText(timeline, positionMs, this.#options.texts());
+    // A chapter's own mark is rounded to a place on the bar, and may be a little before it.
+    const title = this.#chapters.titleAt(positionMs + 1);
+    this.#title.textContent = title;
+    this.#title.hidden = title === '';
     this.#renderThumbnail(this.#options.thumbnailAt(positionMs));
     this.#keepInside();
   }
@@ -159,21 +186,22 @@ export class SeekBar {
 }
 
 /** Live: how far behind, since nobody knows how long it will be; else the time from the beginning. */
-export const placeText = (timeline: SeekTimeline, positionMs: number): string => {
+export const placeText = (timeline: SeekTimeline, positionMs: number, texts: Texts): string => {
   if (!timeline.isLive) {
     return clockText(positionMs - timeline.startMs);
   }
   const text = clockText(timeline.endMs - positionMs);
-  return ratioOf(timeline, positionMs) >= 1 || text === '0:00' ? ENGLISH.live : `−${text}`;
+  return ratioOf(timeline, positionMs) >= 1 || text === '0:00' ? texts.live : `−${text}`;
 };
 
-export const spokenPlace = (timeline: SeekTimeline): string => {
+export const spokenPlace = (timeline: SeekTimeline, texts: Texts): string => {
+  const { startMs, endMs, positionMs } = timeline;
   if (timeline.isAtEdge) {
-    return ENGLISH.live;
+    return texts.live;
   }
   return timeline.isLive
-    ? `${spokenTime(behindMs(timeline))} ${ENGLISH.behindLive}`
-    : `${spokenTime(timeline.positionMs - timeline.startMs)} ${ENGLISH.of} ${spokenTime(timeline.endMs - timeline.startMs)}`;
+    ? texts.behind(texts.spokenTime(behindMs(timeline)))
+    : texts.placeOf(texts.spokenTime(positionMs - startMs), texts.spokenTime(endMs - startMs));
 };
 
 const partOf = (root: HTMLElement, selector: string): HTMLElement => {

@@ -11,6 +11,7 @@ export class Stage {
   #muted = true;
   #volume = 1;
   #paused = false;
+  #onShown: ((video: HTMLVideoElement) => void) | null = null;
   /** The browser will not play with sound before a tap. */
   readonly #onSoundRefused: () => void;
   /** The viewer paused or went on from outside: media keys, the small window of picture-in-picture. */
@@ -27,6 +28,14 @@ export class Stage {
 
   get shown(): HTMLVideoElement | undefined {
     return this.#shown;
+  }
+
+  /** Told which element is in front, now and whenever another is; null ends it. */
+  followShown(listener: ((video: HTMLVideoElement) => void) | null): void {
+    this.#onShown = listener;
+    if (this.#shown !== undefined) {
+      listener?.(this.#shown);
+    }
   }
 
   /**
@@ -64,6 +73,7 @@ export class Stage {
     if (this.#paused) {
       video.pause();
     }
+    this.#onShown?.(video);
   }
 
   /** The small window shows an element, not the player: it is handed on, where the browser lets us without a click. */

@@ -9,9 +9,16 @@ export const MARKUP = `
   </div>
   <div class="badges" part="badges" hidden>
     <span class="live" part="live-badge"></span>
-    <span class="latency" part="latency-badge" hidden></span>
+    <button type="button" class="latency" part="latency-badge" aria-controls="health" hidden></button>
     <span class="note" part="note" hidden></span>
   </div>
+  <dl class="health" id="health" part="health" role="group" hidden></dl>
+  <div class="toasts" part="toasts"></div>
+  <div class="countdown" part="countdown" aria-hidden="true" hidden>
+    <span class="count-words"></span><span class="count-seconds"></span>
+  </div>
+  <div class="cue-cards" part="cue-cards" role="region"></div>
+  <p class="said" role="status" aria-live="polite"></p>
   <button type="button" class="sound" part="sound-button" hidden>
     <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M4 9.5v5h3.4l4.6 4V5.500l-4.600 4z"/><path class="line" d="m16 9.500 5 5m0-5-5 5"/></svg>
     <span></span>
@@ -20,13 +27,17 @@ export const MARKUP = `
     <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M8 5v14l11-7z"/></svg>
   </button>
   <div class="controls" part="controls">
-    <div class="seek off" part="seek" role="slider" tabindex="-1">
-      <div class="track"><div class="played"></div></div>
-      <div class="knob"></div>
-      <div class="preview" part="preview" hidden>
-        <div class="thumbnail" hidden></div>
-        <span class="preview-time"></span>
+    <div class="bar">
+      <div class="seek off" part="seek" role="slider" tabindex="-1">
+        <div class="track"><div class="played"></div></div>
+        <div class="knob"></div>
+        <div class="preview" part="preview" hidden>
+          <div class="thumbnail" hidden></div>
+          <span class="preview-title" part="preview-title" hidden></span>
+          <span class="preview-time"></span>
+        </div>
       </div>
+      <div class="chapters" part="chapters" role="group"></div>
     </div>
     <div class="row">
       <button type="button" class="play icon">
@@ -46,6 +57,9 @@ export const MARKUP = `
       </button>
       <select class="speed" hidden></select>
       <button type="button" class="rendition" part="rendition-button" aria-haspopup="menu" aria-expanded="false" hidden></button>
+      <button type="button" class="health-button icon" part="health-button" aria-controls="health">
+        <svg viewBox="0 0 24 24" aria-hidden="true"><path class="line" d="M3.500 12.500h4l2.500-6 4 11 2.500-5h4"/></svg>
+      </button>
       <button type="button" class="small-window icon" hidden>
         <svg viewBox="0 0 24 24" aria-hidden="true"><path class="line" d="M10 18.500H4.500v-13h15V10"/><path d="M12.500 12.500h8v6.500h-8z"/></svg>
       </button>
@@ -104,10 +118,73 @@ export const STYLE = `
   position: absolute; top: 12px; left: 12px; right: 12px; display: flex; flex-wrap: wrap; gap: 6px; pointer-events: none;
   font-size: 12px; font-weight: 600; font-variant-numeric: tabular-nums;
 }
-.badges > span { padding: 3px 9px; border-radius: 99px; background: rgb(8 10 15 / .62); }
+.badges > * { padding: 3px 9px; border-radius: 99px; background: rgb(8 10 15 / .62); }
 .badges > .live { background: color-mix(in srgb, var(--accent) 78%, #000); color: #fff; letter-spacing: .02em; }
 .badges > .live.stale { background: rgb(60 66 80 / .85); }
 .badges > .note { font-weight: 500; max-width: 100%; border-radius: 12px; opacity: .92; }
+.badges > button { pointer-events: auto; }
+.badges > button:hover { background: rgb(8 10 15 / .85); }
+.health {
+  position: absolute; top: 46px; left: 12px; margin: 0; padding: 10px 14px; border-radius: 12px; min-width: 236px;
+  background: rgb(8 10 15 / .84); font-size: 12px; font-variant-numeric: tabular-nums; z-index: 1;
+}
+.health > div { display: flex; justify-content: space-between; gap: 16px; line-height: 1.65; white-space: nowrap; }
+.health dt { opacity: .7; }
+.health dd { margin: 0; font-weight: 600; }
+.said { position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.cue-cards, .toasts, .countdown {
+  --cue-paper: var(--sluice-cue-background, rgb(255 255 255 / .96));
+  --cue-ink: var(--sluice-cue-ink, #12151c);
+  --cue-accent: var(--sluice-cue-accent, var(--accent));
+  --cue-radius: var(--sluice-cue-radius, 14px);
+}
+.cue-cards {
+  position: absolute; right: 12px; bottom: var(--above-controls); width: min(var(--sluice-cue-width, 300px), 100% - 24px);
+  display: flex; flex-direction: column; gap: 8px; --above-controls: 88px;
+}
+.cue-card {
+  position: relative; border-radius: var(--cue-radius); background: var(--cue-paper); color: var(--cue-ink);
+  box-shadow: 0 8px 28px rgb(0 0 0 / .4); animation: rise .28s cubic-bezier(.2, .9, .3, 1.1);
+}
+.cue-body {
+  display: flex; align-items: center; gap: 12px; min-height: 64px; padding: 8px 40px 8px 8px; color: inherit; text-decoration: none;
+  border-radius: inherit;
+}
+.cue-body:focus-visible { outline: 3px solid var(--cue-accent); outline-offset: -3px; }
+.cue-picture { width: 64px; height: 64px; flex: none; object-fit: cover; border-radius: calc(var(--cue-radius) - 6px); background: rgb(127 127 127 / .15); }
+.cue-words { display: flex; flex-direction: column; min-width: 0; line-height: 1.3; padding-left: 2px; }
+.cue-words > * { overflow: hidden; text-overflow: ellipsis; }
+.cue-title { font-weight: 600; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow-wrap: anywhere; }
+.cue-price { font-weight: 700; white-space: nowrap; font-variant-numeric: tabular-nums; }
+.cue-action { font-size: 12px; font-weight: 600; color: color-mix(in srgb, var(--cue-accent) 78%, var(--cue-ink)); }
+.cue-body:hover .cue-action { text-decoration: underline; text-underline-offset: 2px; }
+.cue-close {
+  position: absolute; top: 0; right: 0; width: 40px; height: 40px; font-size: 20px; line-height: 1; opacity: .6; border-radius: var(--cue-radius);
+}
+.cue-close:hover { opacity: 1; }
+.cue-close:focus-visible { outline-color: var(--cue-accent); opacity: 1; }
+.toasts {
+  position: absolute; top: 46px; left: 12px; right: 12px; display: flex; flex-direction: column; align-items: center; gap: 6px; pointer-events: none;
+}
+.toast {
+  max-width: min(100%, 30em); padding: 8px 16px; border-radius: 99px; background: var(--cue-paper); color: var(--cue-ink); font-weight: 600;
+  box-shadow: 0 6px 20px rgb(0 0 0 / .35); animation: rise .28s cubic-bezier(.2, .9, .3, 1.1); overflow-wrap: anywhere;
+  display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden;
+}
+.countdown {
+  position: absolute; left: 12px; bottom: 88px; pointer-events: none; display: flex; align-items: center; gap: 7px; padding: 6px 14px;
+  border-radius: 99px; background: var(--cue-accent); color: #fff; font-weight: 700; font-variant-numeric: tabular-nums; white-space: nowrap;
+  box-shadow: 0 6px 20px rgb(0 0 0 / .35);
+}
+.countdown.large { inset: 0 0 0 0; padding: 0 0 56px; display: grid; place-items: center; background: none; box-shadow: none; }
+.countdown.large .count-digit {
+  display: grid; place-items: center; width: 1.7em; height: 1.7em; border-radius: 50%; background: color-mix(in srgb, var(--cue-accent) 88%, transparent);
+  font-size: clamp(40px, 11cqi, 104px); font-weight: 800; line-height: 1; animation: beat .9s ease-out; box-shadow: 0 10px 40px rgb(0 0 0 / .4);
+}
+.words:not([hidden]) ~ .countdown { display: none; }
+:host([nocues]) :is(.cue-cards, .toasts, .countdown) { display: none; }
+:host([nocontrols]) .cue-cards { --above-controls: 12px; }
+:host([nocontrols]) .countdown:not(.large) { bottom: 12px; }
 button { font: inherit; color: inherit; border: 0; background: none; cursor: pointer; padding: 0; }
 svg { display: block; width: 22px; height: 22px; fill: currentColor; }
 svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: round; stroke-linejoin: round; }
@@ -130,6 +207,16 @@ svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: r
 .row { display: flex; align-items: center; gap: 2px; margin: 0 -6px; }
 .seek { position: relative; height: 24px; cursor: pointer; touch-action: none; border-radius: 6px; }
 .seek.off { visibility: hidden; }
+.bar { position: relative; }
+.chapters { position: absolute; inset: 0; pointer-events: none; }
+.seek.off + .chapters { visibility: hidden; }
+.chapter {
+  position: absolute; top: 0; bottom: 0; width: 14px; margin-left: -7px; pointer-events: auto; display: grid; place-items: center;
+}
+.chapter::before {
+  content: ''; width: 4px; height: 12px; border-radius: 2px; background: #fff; box-shadow: 0 0 0 1.5px rgb(8 10 15 / .8); transition: transform .12s;
+}
+.chapter:is(:hover, :focus-visible)::before { transform: scale(1.4); }
 .track {
   position: absolute; left: 0; right: 0; top: 50%; height: 4px; margin-top: -2px; border-radius: 2px; overflow: hidden;
   background: rgb(255 255 255 / .34); transition: transform .12s;
@@ -149,6 +236,10 @@ svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: r
 .preview-time {
   padding: 2px 8px; border-radius: 6px; background: rgb(8 10 15 / .88); font-size: 13px; font-weight: 600;
   font-variant-numeric: tabular-nums; white-space: nowrap;
+}
+.preview-title {
+  max-width: 220px; padding: 3px 10px; border-radius: 6px; background: rgb(8 10 15 / .88); font-size: 13px; font-weight: 600;
+  white-space: nowrap; overflow: hidden; text-overflow: ellipsis;
 }
 .time { font-size: 13px; font-weight: 600; font-variant-numeric: tabular-nums; padding: 0 6px; white-space: nowrap; }
 .time:empty { display: none; }
@@ -197,13 +288,13 @@ svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: r
 .frame.resting .controls:not(:has(:focus-visible)) > * { pointer-events: none; }
 .icon { width: 44px; height: 44px; display: grid; place-items: center; border-radius: 10px; }
 .icon:hover { background: rgb(255 255 255 / .12); }
-:is(button, input, select, .seek):focus-visible { outline: 2px solid var(--ink); outline-offset: -2px; }
+:is(button, input, select, .seek, a):focus-visible { outline: 2px solid var(--ink); outline-offset: -2px; }
 .volume { width: 92px; height: 44px; margin: 0 6px; accent-color: var(--ink); cursor: pointer; }
 .gap { flex: 1; }
 .when-paused, .when-muted, .when-full { display: none; }
 .frame.paused .when-paused, .frame.muted .when-muted, .frame.full .when-full { display: block; }
 .frame.paused .when-playing, .frame.muted .when-loud, .frame.full .when-small { display: none; }
-@media (pointer: coarse) { .seek { height: 36px; } .preview { bottom: 40px; } .row { margin-top: -6px; } }
+@media (pointer: coarse) { .seek { height: 36px; } .preview { bottom: 40px; } .row { margin-top: -6px; } .chapter { width: 20px; margin-left: -10px; } }
 @container (max-width: 480px) {
   .volume { display: none; }
   .go-live { padding: 0 6px; }
@@ -216,16 +307,38 @@ svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: r
   /* In the corner, small: a phone's picture is low, and its middle is what people came for. */
   .sound { top: 8px; bottom: auto; left: auto; right: 8px; transform: none; min-height: 36px; padding: 0 12px; font-size: 12px; }
 }
+@container (max-width: 480px) {
+  .health-button { display: none; }
+  .health {
+    top: 34px; left: 8px; right: 8px; padding: 6px 12px; font-size: 11px; min-width: 0; display: grid; grid-template-columns: auto auto; gap: 0 18px;
+  }
+  .health > div { line-height: 1.5; gap: 8px; min-width: 0; }
+  .health dd { overflow: hidden; text-overflow: ellipsis; }
+  .cue-cards { right: auto; left: 8px; width: min(var(--sluice-cue-width, 250px), 100% - 16px); }
+  .cue-cards > :not(:last-child) { display: none; }
+  .cue-body { min-height: 48px; padding: 4px 36px 4px 4px; gap: 8px; font-size: 13px; }
+  .cue-picture { width: 40px; height: 40px; }
+  .cue-title { -webkit-line-clamp: 1; }
+  /* The whole card is the link: there is no room for saying so. */
+  .cue-action { display: none; }
+  .cue-close { width: 36px; height: 100%; }
+  .countdown:not(.large) { left: 8px; font-size: 12px; padding: 4px 12px; }
+  .toasts { top: 33px; left: 8px; right: 8px; font-size: 13px; }
+  .toast { padding: 4px 14px; -webkit-line-clamp: 1; }
+}
 @container (max-width: 350px) { .small-window { display: none; } }
 @keyframes pulse { from { opacity: .3; } }
 @keyframes turn { to { transform: rotate(1turn); } }
+@keyframes rise { from { opacity: 0; transform: translateY(12px); } }
+@keyframes beat { from { transform: scale(1.25); opacity: .4; } 25% { transform: none; opacity: 1; } }
 @keyframes appear { from { opacity: 0; } }
 @media (prefers-reduced-motion: reduce) {
   .spinner { animation-duration: 4s; }
-  .words, .menu, .controls, .track, .go-live.switching .dot { animation: none; transition: none; }
+  .words, .menu, .controls, .track, .go-live.switching .dot, .cue-card, .toast, .chapter::before { animation: none; transition: none; }
+  .countdown.large .count-digit { animation: none; }
 }
 @media (forced-colors: active) {
-  .badges > span, .sound, .icon, .track, .big-play, .rendition, .menu { border: 1px solid; }
+  .badges > *, .sound, .cue-card, .toast, .countdown, .health, .icon, .track, .big-play, .rendition, .menu { border: 1px solid; }
   .menu [aria-checked=true]::before { border-color: Highlight; forced-color-adjust: none; }
   .played, .knob, .dot { background: Highlight; forced-color-adjust: none; }
 }

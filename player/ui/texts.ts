@@ -1,6 +1,7 @@
 /** Every word a viewer can read or hear, in one table per language. */
 import type { Source } from '../rewind-machine.ts';
 import type { FallbackReason, PlayerStatus } from '../state-machine.ts';
+import { spokenTime } from './time-text.ts';
 
 export type Texts = {
   /** Shown over the picture; null where the picture speaks for itself. */
@@ -21,8 +22,6 @@ export type Texts = {
   readonly paused: string;
   readonly badSource: string;
   readonly seek: string;
-  readonly behindLive: string;
-  readonly of: string;
   readonly goLive: string;
   readonly speed: string;
   readonly captions: string;
@@ -31,6 +30,29 @@ export type Texts = {
   readonly rendition: string;
   readonly auto: string;
   readonly asSent: string;
+  readonly health: string;
+  readonly path: string;
+  readonly picture: string;
+  readonly bitrate: string;
+  readonly stalls: string;
+  readonly droppedFrames: string;
+  readonly none: string;
+  /** Name of the place where cues are. */
+  readonly shownNow: string;
+  readonly product: string;
+  readonly view: string;
+  readonly newTab: string;
+  readonly putAway: string;
+  /** Before a time. */
+  readonly nextIn: string;
+  readonly chapters: string;
+  readonly seconds: (count: number) => string;
+  readonly stock: (count: number) => string;
+  /** A span for screen readers. */
+  readonly spokenTime: (ms: number) => string;
+  /** `place` of `whole`, both spoken. */
+  readonly placeOf: (place: string, whole: string) => string;
+  readonly behind: (span: string) => string;
 };
 
 export const ENGLISH: Texts = {
@@ -69,12 +91,10 @@ export const ENGLISH: Texts = {
   enterFullscreen: 'Full screen',
   leaveFullscreen: 'Leave full screen',
   player: 'Video player',
-  latency: 'Delay behind the host',
+  latency: 'Latency',
   paused: 'Paused',
   badSource: 'No broadcast of that name',
   seek: 'Position',
-  behindLive: 'behind live',
-  of: 'of',
   goLive: 'Go to live',
   speed: 'Speed',
   captions: 'Captions',
@@ -83,6 +103,25 @@ export const ENGLISH: Texts = {
   rendition: 'Quality',
   auto: 'Auto',
   asSent: 'as sent',
+  health: 'Latency and health',
+  path: 'Path',
+  picture: 'Picture',
+  bitrate: 'Bitrate',
+  stalls: 'Stalls',
+  droppedFrames: 'Dropped frames',
+  none: 'none',
+  shownNow: 'Shown now',
+  product: 'Product',
+  view: 'View',
+  newTab: 'opens in a new tab',
+  putAway: 'Put away',
+  nextIn: 'Next in',
+  chapters: 'Chapters',
+  seconds: (count) => `${count} s`,
+  stock: (count) => `only ${count}`,
+  spokenTime,
+  placeOf: (place, whole) => `${place} of ${whole}`,
+  behind: (span) => `${span} behind live`,
 };
 
 const FPS_USUAL_MAX = 31;

@@ -4,19 +4,21 @@ import {
   behindMs,
   isSeekable,
   seekBy,
+  seekTo,
   seekToRatio,
   type SeekTimeline,
   type SeekWish,
 } from '../playout/seek-timeline.ts';
 import { SeekBar, placeText } from './seek-bar.ts';
 import type { Stage } from './stage.ts';
-import { ENGLISH } from './texts.ts';
+import type { Texts } from './texts.ts';
 import { clockText } from './time-text.ts';
 
 export type TimeControlsOptions = {
   /** Holds the template. */
   readonly root: ParentNode;
   readonly stage: Stage;
+  readonly texts: () => Texts;
   player(): MediaPlayer | undefined;
   /** The viewer wants live, also when he had paused. */
   onGoLive(): void;
@@ -25,6 +27,7 @@ export type TimeControlsOptions = {
 const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 2];
 /** How far back the bar reaches is asked for when somebody looks; a wish from before the answer waits so long. */
 const WISH_WAITS_MS = 5000;
+const CHAPTER_JUST_BEGUN_MS = 3000;
 
 export class TimeControls {
   readonly #options: TimeControlsOptions;
@@ -50,6 +53,8 @@ export class TimeControls {
     this.#speed = speed;
     this.#bar = new SeekBar({
       root: this.#find('.controls'),
+      texts: options.texts,
+      onSeekTo: (positionMs) => this.#wish((timeline) => seekTo(timeline, positionMs)),
       onSeek: (ratio) => this.#wish((timeline) => seekToRatio(timeline, ratio)),
       onInterest: () => options.player()?.showInterest(),
       thumbnailAt: (positionMs) => options.player()?.thumbnailAt(positionMs) ?? null,
@@ -74,6 +79,19 @@ export class TimeControls {
     this.#wish((timeline) => seekBy(timeline, byMs), nowMs);
   }
 
+  /** To the next chapter, or back: to the beginning of this one first, unless it has just begun. */
+  seekChapter(direction: 1 | -1, nowMs: number): void {
+    const chapters = this.#options.player()?.chapters() ?? [];
+    this.#wish((timeline) => {
+      const { positionMs } = timeline;
+      const target =
+        direction > 0
+          ? chapters.find(({ startMs }) => startMs > positionMs)
+          : chapters.findLast(({ startMs }) => startMs < positionMs - CHAPTER_JUST_BEGUN_MS);
+      return seekTo(timeline, target?.startMs ?? (direction > 0 ? positionMs : timeline.startMs));
+    }, nowMs);
+  }
+
   seekToRatio(ratio: number, nowMs: number): void {
     this.#wish((timeline) => seekToRatio(timeline, ratio), nowMs);
   }
@@ -82,10 +100,10 @@ export class TimeControls {
   render(state: { isSwitching: boolean; isPaused: boolean; nowMs: number }): void {
     const timeline = this.#options.player()?.timeline() ?? null;
     this.#timeline = timeline;
-    this.#bar.render(timeline);
+    this.#bar.render(timeline, this.#options.player()?.chapters() ?? []);
     this.#doWaiting(state.nowMs);
     this.#renderLive(timeline, state);
-    setText(this.#time, timeline === null ? '' : timeText(timeline));
+    setText(this.#time, timeline === null ? '' : timeText(timeline, this.#options.texts()));
     this.#speed.hidden = timeline === null || timeline.isAtEdge;
     if (timeline?.isAtEdge === true) {
       this.#speed.value = '1';
@@ -96,15 +114,23 @@ export class TimeControls {
   #build(): void {
     const { stage } = this.#options;
     this.#speed.append(...SPEEDS.map((ratio) => new Option(`${ratio}×`, String(ratio), ratio === 1, ratio === 1)));
-    this.#speed.setAttribute('aria-label', ENGLISH.speed);
     this.#speed.addEventListener('change', () => this.#options.player()?.setRate(Number(this.#speed.value)));
     this.#liveButton.addEventListener('click', () => this.#options.onGoLive());
     this.#captions.addEventListener('click', () => this.#nextCaptions());
     const small = this.#find('.small-window');
     small.hidden = !stage.hasSmallWindow;
-    small.title = ENGLISH.enterSmallWindow;
-    small.setAttribute('aria-label', ENGLISH.enterSmallWindow);
     small.addEventListener('click', () => stage.toggleSmallWindow());
+    this.label();
+  }
+
+  /** In the language of now. */
+  label(): void {
+    const texts = this.#options.texts();
+    this.#bar.label();
+    this.#speed.setAttribute('aria-label', texts.speed);
+    const small = this.#find('.small-window');
+    small.title = texts.enterSmallWindow;
+    small.setAttribute('aria-label', texts.enterSmallWindow);
   }
 
   #wish(wish: (timeline: SeekTimeline) => SeekWish, nowMs: number | null = null): void {
@@ -147,8 +173,9 @@ export class TimeControls {
     this.#liveButton.hidden = timeline?.isLive !== true;
     this.#liveButton.classList.toggle('on', isOn);
     this.#liveButton.classList.toggle('switching', isSwitching);
-    setText(this.#liveText, ENGLISH.live);
-    const label = isOn ? ENGLISH.live : ENGLISH.goLive;
+    const texts = this.#options.texts();
+    setText(this.#liveText, texts.live);
+    const label = isOn ? texts.live : texts.goLive;
     if (this.#liveButton.title !== label) {
       this.#liveButton.title = label;
       this.#liveButton.setAttribute('aria-label', label);
@@ -166,10 +193,10 @@ export class TimeControls {
   #renderCaptions(): void {
     const tracks = this.#tracks;
     const shown = tracks.find(({ mode }) => mode === 'showing');
-    const what = shown === undefined ? ENGLISH.captionsOff : shown.label || shown.language || '1';
+    const what = shown === undefined ? this.#options.texts().captionsOff : shown.label || shown.language || '1';
     this.#captions.hidden = tracks.length === 0;
     this.#captions.classList.toggle('on', shown !== undefined);
-    const label = `${ENGLISH.captions}: ${what}`;
+    const label = `${this.#options.texts().captions}: ${what}`;
     if (this.#captions.title !== label) {
       this.#captions.title = label;
       this.#captions.setAttribute('aria-label', label);
@@ -193,9 +220,9 @@ export class TimeControls {
 }
 
 /** Nothing at the live edge; how far behind when rewound; else where in how much. */
-const timeText = (timeline: SeekTimeline): string => {
+const timeText = (timeline: SeekTimeline, texts: Texts): string => {
   if (timeline.isLive) {
-    return timeline.isAtEdge || behindMs(timeline) < 1000 ? '' : placeText(timeline, timeline.positionMs);
+    return timeline.isAtEdge || behindMs(timeline) < 1000 ? '' : placeText(timeline, timeline.positionMs, texts);
   }
   const { startMs, endMs, positionMs } = timeline;
   return endMs <= startMs ? '' : `${clockText(positionMs - startMs)} / ${clockText(endMs - startMs)}`;

@@ -41,5 +41,6 @@ test('reads capture time off the mapping in force, across the wrap of RTP timest
   clock.note({ rtpTimestamp: 90_000, mediaMs: 1000, wallMs: 2500 });
   assert.ok(Math.abs((clock.captureWallMs(0x200) ?? 0) - (1000 + 0x300 / 90)) < 1e-6, 'the first, wrapped');
   assert.equal(clock.captureWallMs(90_000 + 900), 2510);
+  assert.equal(clock.mediaMs(90_000 + 900), 1010);
   assert.ok(Math.abs((clock.captureWallMs(0xffff_ff00 - 90) ?? 0) - 999) < 1e-6, 'before all: the oldest, backwards');
 });

@@ -11,6 +11,8 @@ test('the picture has them all', () => {
   assert.deepEqual(deedOf('End', 'frame'), { type: 'go-live-or-end' });
   assert.deepEqual(deedOf(' ', 'frame'), { type: 'toggle-play' });
   assert.deepEqual(deedOf(',', 'frame'), { type: 'step', frameCount: -1 });
+  assert.deepEqual(deedOf('[', 'frame'), { type: 'seek-chapter', direction: -1 });
+  assert.deepEqual(deedOf('i', 'frame'), { type: 'toggle-health' });
   assert.equal(deedOf('ArrowUp', 'frame')?.type, 'louder');
   assert.equal(deedOf('Tab', 'frame'), undefined);
 });

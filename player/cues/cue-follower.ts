@@ -1,0 +1,128 @@
+/**
+ * Asks the board of cues at each frame that comes on screen, so that what belongs to a frame appears in the same painting of the page; and by a timer where
+ * the server's clock decides. Where no frames are told (sound alone, hidden tabs) it goes by the element's time.
+ */
+import type { PlayerClock } from '../clock.ts';
+import type { Stage } from '../ui/stage.ts';
+import type { CueBoard, CueMoment, CuePlace, CueView } from './cue-board.ts';
+
+export type ShownFrame = {
+  readonly video: HTMLVideoElement;
+  /** In the element's own time. */
+  readonly mediaTimeS: number;
+  /** WebRTC only, and where the browser tells. */
+  readonly rtpTimestamp: number | null;
+};
+
+export type CueFollowerOptions = {
+  readonly stage: Stage;
+  readonly clock: PlayerClock;
+  readonly board: CueBoard;
+  /** Null while unknown: the place of the frame before stands. */
+  placeOf(frame: ShownFrame): CuePlace | null;
+  /** All but the place. */
+  momentNow(): Omit<CueMoment, 'place'>;
+  onView(view: CueView): void;
+};
+
+/** No frame for so long, though it plays: frames are not told. */
+const FRAMELESS_MS = 1000;
+const TIMER_MAX_MS = 60_000;
+
+export class CueFollower {
+  readonly #options: CueFollowerOptions;
+  #video: HTMLVideoElement | undefined;
+  #callback: number | undefined;
+  #place: CuePlace | null = null;
+  #frameAtMs: number;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerAtWallMs: number | null = null;
+
+  constructor(options: CueFollowerOptions) {
+    this.#options = options;
+    this.#frameAtMs = options.clock.nowMs();
+    options.stage.followShown((video) => this.#follow(video));
+  }
+
+  /** Something was told of cues: what belongs to the frame on screen is shown at once. */
+  refresh(): void {
+    const moment = { ...this.#options.momentNow(), place: this.#place };
+    const view = this.#options.board.update(moment);
+    this.#setTimer(view.nextClockAtWallMs, moment.serverWallMs);
+    this.#options.onView(view);
+  }
+
+  /** To be called a few times a second. */
+  tick(): void {
+    const video = this.#video;
+    const isSilent = this.#options.clock.nowMs() - this.#frameAtMs > FRAMELESS_MS;
+    if (isSilent && video !== undefined && !video.paused && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) {
+      this.#note({ video, mediaTimeS: video.currentTime, rtpTimestamp: null });
+    }
+    this.refresh();
+  }
+
+  /** Another broadcast: where the last frame was means nothing any more. */
+  forgetPlace(): void {
+    this.#place = null;
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#options.stage.followShown(null);
+    this.#unfollow();
+  }
+
+  #follow(video: HTMLVideoElement): void {
+    if (video === this.#video) {
+      return;
+    }
+    this.#unfollow();
+    this.#video = video;
+    this.#frameAtMs = this.#options.clock.nowMs();
+    if ('requestVideoFrameCallback' in video) {
+      this.#awaitFrame(video);
+    }
+  }
+
+  #awaitFrame(video: HTMLVideoElement): void {
+    this.#callback = video.requestVideoFrameCallback((_nowMs, { mediaTime, rtpTimestamp }) => {
+      if (video === this.#video) {
+        this.#awaitFrame(video);
+        this.#frameAtMs = this.#options.clock.nowMs();
+        this.#note({ video, mediaTimeS: mediaTime, rtpTimestamp: rtpTimestamp ?? null });
+        this.refresh();
+      }
+    });
+  }
+
+  #note(frame: ShownFrame): void {
+    this.#place = this.#options.placeOf(frame) ?? this.#place;
+  }
+
+  #unfollow(): void {
+    if (this.#callback !== undefined) {
+      this.#video?.cancelVideoFrameCallback(this.#callback);
+    }
+    this.#callback = undefined;
+    this.#video = undefined;
+  }
+
+  /** A better reading of the server's clock may find it early: then it is set once more. */
+  #setTimer(atWallMs: number | null, serverWallMs: number | null): void {
+    if (atWallMs === this.#timerAtWallMs) {
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#timerAtWallMs = atWallMs;
+    if (atWallMs !== null && serverWallMs !== null) {
+      this.#timer = setTimeout(
+        () => {
+          this.#timerAtWallMs = null;
+          this.refresh();
+        },
+        Math.min(TIMER_MAX_MS, atWallMs - serverWallMs),
+      );
+    }
+  }
+}
