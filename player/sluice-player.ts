@@ -1,5 +1,5 @@
 /** Entry of `/sluice-player.js`: makes `<sluice-player>` known to the page that loads it. */
-import { SluicePlayer } from './ui/element.ts';
+import { SluicePlayer, type SluicePlayerEventMap } from './ui/element.ts';
 
 declare global {
   // Augmenting the browser's own map is possible only for an interface.
@@ -7,6 +7,8 @@ declare global {
   interface HTMLElementTagNameMap {
     'sluice-player': SluicePlayer;
   }
+  // oxlint-disable-next-line typescript/consistent-type-definitions
+  interface HTMLElementEventMap extends SluicePlayerEventMap {}
 }
 
 if (customElements.get('sluice-player') === undefined) {
@@ -14,3 +16,4 @@ if (customElements.get('sluice-player') === undefined) {
 }
 
 export { SluicePlayer };
+export type { SluicePlayerEventMap };

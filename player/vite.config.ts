@@ -1,5 +1,5 @@
 /** Builds the pages and the web component: `vite build --config player/vite.config.ts` writes `player/dist/`. */
-import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
@@ -13,6 +13,17 @@ const pageFrame: Plugin = {
   transformIndexHtml: {
     order: 'pre',
     handler: (html, { path }) => framePage(html, path.replace(/(?:index)?\.html$/, '')),
+  },
+};
+
+/** `/examples/shop.html`: the file that shops begin with, playing from the server that it came from. */
+const serveExample: Plugin = {
+  name: 'serve-example',
+  writeBundle: async ({ dir }) => {
+    const folder = join(dir ?? here('dist'), 'examples');
+    const page = await readFile(here('examples/shop.html'), 'utf8');
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, 'shop.html'), page.replaceAll('"http://localhost:8080', '"'));
   },
 };
 
@@ -36,7 +47,7 @@ const compressOutput: Plugin = {
 };
 
 export default defineConfig({
-  plugins: [pageFrame, compressOutput],
+  plugins: [pageFrame, serveExample, compressOutput],
   root: here('.'),
   base: '/',
   logLevel: 'warn',

@@ -4,6 +4,7 @@ import '../sluice-player.ts';
 import type { SluicePlayer } from '../ui/element.ts';
 import { clockText, linkTime, linkedTime, parseTime } from '../ui/time-text.ts';
 import { byId, setText } from './elements.ts';
+import { productRows } from './replay-products.ts';
 import { changeReplay, dateText, fetchReplay, sizeText, titleOf } from './replay-data.ts';
 
 const COPIED_MS = 2000;
@@ -90,6 +91,17 @@ const refresh = async (): Promise<boolean> => {
   return true;
 };
 
+/** The viewer's language; the page around it speaks English. */
+player.lang = navigator.language;
+player.addEventListener('sluice-chapters', ({ detail: chapters }) => {
+  const rows = productRows(chapters, (atMs) => {
+    player.currentTime = atMs / 1000;
+    player.play();
+    player.scrollIntoView({ block: 'nearest' });
+  });
+  byId('products-part').hidden = rows.length === 0;
+  byId('products').replaceChildren(...rows);
+});
 byId('share').addEventListener('click', () => void share());
 byId('part-form').addEventListener('submit', (event) => {
   event.preventDefault();

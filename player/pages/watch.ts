@@ -3,7 +3,7 @@ import type { DoctorFinding } from '../../server/api/contract/socket.ts';
 import '../sluice-player.ts';
 import type { PlayerView } from '../rewind-machine.ts';
 import type { PlaybackSample } from '../transport/playback-sample.ts';
-import type { SluicePlayer, SluicePlayerEventMap } from '../ui/element.ts';
+import type { SluicePlayer } from '../ui/element.ts';
 import { ENGLISH, latencyText } from '../ui/texts.ts';
 import { fetchBroadcast, pollWhileVisible, sourceText, STATE_TEXTS, viewersText } from './broadcasts.ts';
 import { byId, make, setText } from './elements.ts';
@@ -15,11 +15,6 @@ const player = byId('player') as SluicePlayer;
 const details = byId('details') as HTMLDetailsElement;
 const query = new URLSearchParams(location.search);
 const name = decodeURIComponent(location.pathname.split('/').findLast((part) => part !== '') ?? '');
-
-const on = <Name extends keyof SluicePlayerEventMap>(
-  event: Name,
-  take: (detail: SluicePlayerEventMap[Name]['detail']) => void,
-): void => player.addEventListener(event, (caught) => take((caught as SluicePlayerEventMap[Name]).detail));
 
 const showSample = (sample: PlaybackSample): void => {
   const { latencyMs, targetLatencyMs, widthPx, heightPx, frameRateFps, stallCount, stallMs } = sample;
@@ -58,14 +53,16 @@ const refreshDetails = async (): Promise<void> => {
   showFindings(broadcast?.findings ?? []);
 };
 
-on('sluice-sample', showSample);
-on('sluice-view', showView);
-on('sluice-audience', ({ state, viewerCount }) => {
+player.addEventListener('sluice-sample', ({ detail }) => showSample(detail));
+player.addEventListener('sluice-view', ({ detail }) => showView(detail));
+player.addEventListener('sluice-audience', ({ detail: { state, viewerCount } }) => {
   byId('state').className = `state ${state}`;
   setText(byId('state'), STATE_TEXTS[state]);
   setText(byId('viewers'), state === 'absent' ? '' : viewersText(viewerCount));
 });
 
+/** The viewer's language; the page around it speaks English. */
+player.lang = navigator.language;
 document.title = `${name} · Sluice`;
 setText(byId('title'), name);
 if (query.get('transport') === 'll-hls') {

@@ -12,12 +12,13 @@ export const MARKUP = `
     <button type="button" class="latency" part="latency-badge" aria-controls="health" hidden></button>
     <span class="note" part="note" hidden></span>
   </div>
+  <div class="shade"></div>
   <dl class="health" id="health" part="health" role="group" hidden></dl>
   <div class="toasts" part="toasts"></div>
+  <div class="cue-cards" part="cue-cards" role="region"></div>
   <div class="countdown" part="countdown" aria-hidden="true" hidden>
     <span class="count-words"></span><span class="count-seconds"></span>
   </div>
-  <div class="cue-cards" part="cue-cards" role="region"></div>
   <p class="said" role="status" aria-live="polite"></p>
   <button type="button" class="sound" part="sound-button" hidden>
     <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M4 9.5v5h3.4l4.6 4V5.500l-4.600 4z"/><path class="line" d="m16 9.500 5 5m0-5-5 5"/></svg>
@@ -33,8 +34,7 @@ export const MARKUP = `
         <div class="knob"></div>
         <div class="preview" part="preview" hidden>
           <div class="thumbnail" hidden></div>
-          <span class="preview-title" part="preview-title" hidden></span>
-          <span class="preview-time"></span>
+          <div class="preview-words"><span class="preview-title" part="preview-title" hidden></span><span class="preview-time"></span></div>
         </div>
       </div>
       <div class="chapters" part="chapters" role="group"></div>
@@ -195,9 +195,12 @@ svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: r
 }
 .sound:hover { background: #fff; }
 .controls {
-  position: absolute; left: 0; right: 0; bottom: 0; padding: 36px 12px 4px;
+  position: absolute; left: 0; right: 0; bottom: 0; padding: 36px 12px 4px; transition: opacity .2s; pointer-events: none;
+}
+/* Behind the cards, which lie between it and the controls. */
+.shade {
+  position: absolute; left: 0; right: 0; bottom: 0; height: 112px; transition: opacity .2s; pointer-events: none;
   background: linear-gradient(to top, rgb(8 10 15 / .92), rgb(8 10 15 / .72) 55%, transparent);
-  transition: opacity .2s; pointer-events: none;
 }
 .controls > * { pointer-events: auto; }
 :host(:fullscreen) .controls {
@@ -233,14 +236,12 @@ svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: r
   display: flex; flex-direction: column; align-items: center; gap: 6px;
 }
 .thumbnail { border-radius: 8px; box-shadow: 0 0 0 2px rgb(255 255 255 / .9), 0 6px 20px rgb(0 0 0 / .5); }
-.preview-time {
-  padding: 2px 8px; border-radius: 6px; background: rgb(8 10 15 / .88); font-size: 13px; font-weight: 600;
+.preview-words {
+  display: flex; gap: 8px; max-width: 260px; padding: 2px 8px; border-radius: 6px; background: rgb(8 10 15 / .88); font-size: 13px; font-weight: 600;
   font-variant-numeric: tabular-nums; white-space: nowrap;
 }
-.preview-title {
-  max-width: 220px; padding: 3px 10px; border-radius: 6px; background: rgb(8 10 15 / .88); font-size: 13px; font-weight: 600;
-  white-space: nowrap; overflow: hidden; text-overflow: ellipsis;
-}
+.preview-title { overflow: hidden; text-overflow: ellipsis; }
+.preview-title:not([hidden]) + .preview-time { opacity: .75; }
 .time { font-size: 13px; font-weight: 600; font-variant-numeric: tabular-nums; padding: 0 6px; white-space: nowrap; }
 .time:empty { display: none; }
 .go-live {
@@ -282,9 +283,9 @@ svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: r
 }
 .big-play svg { width: 36px; height: 36px; margin-left: 4px; }
 .big-play:hover { background: var(--accent); }
-:host([nocontrols]) .controls { display: none; }
+:host([nocontrols]) :is(.controls, .shade) { display: none; }
 .frame.resting { cursor: none; }
-.frame.resting .controls:not(:has(:focus-visible)) { opacity: 0; }
+.frame.resting .controls:not(:has(:focus-visible)), .frame.resting:not(:has(.controls :focus-visible)) .shade { opacity: 0; }
 .frame.resting .controls:not(:has(:focus-visible)) > * { pointer-events: none; }
 .icon { width: 44px; height: 44px; display: grid; place-items: center; border-radius: 10px; }
 .icon:hover { background: rgb(255 255 255 / .12); }
@@ -295,6 +296,11 @@ svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: r
 .frame.paused .when-paused, .frame.muted .when-muted, .frame.full .when-full { display: block; }
 .frame.paused .when-playing, .frame.muted .when-loud, .frame.full .when-small { display: none; }
 @media (pointer: coarse) { .seek { height: 36px; } .preview { bottom: 40px; } .row { margin-top: -6px; } .chapter { width: 20px; margin-left: -10px; } }
+@container (max-width: 860px) { .cue-cards { width: min(var(--sluice-cue-width, 260px), 100% - 24px); } }
+@container (max-width: 680px) {
+  /* In the corner, small: a phone's picture is low, and its middle is what people came for. */
+  .sound { top: 8px; bottom: auto; left: auto; right: 8px; transform: none; min-height: 36px; padding: 0 12px; font-size: 12px; }
+}
 @container (max-width: 480px) {
   .volume { display: none; }
   .go-live { padding: 0 6px; }
@@ -304,13 +310,11 @@ svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: r
   .menu { right: 6px; bottom: 6px; max-height: calc(100% - 12px); padding: 4px; }
   .menu button { min-height: 40px; }
   .badges { top: 8px; left: 8px; right: 8px; font-size: 11px; }
-  /* In the corner, small: a phone's picture is low, and its middle is what people came for. */
-  .sound { top: 8px; bottom: auto; left: auto; right: 8px; transform: none; min-height: 36px; padding: 0 12px; font-size: 12px; }
 }
 @container (max-width: 480px) {
   .health-button { display: none; }
   .health {
-    top: 34px; left: 8px; right: 8px; padding: 6px 12px; font-size: 11px; min-width: 0; display: grid; grid-template-columns: auto auto; gap: 0 18px;
+    top: 34px; left: 8px; right: 8px; background: rgb(8 10 15 / .95); padding: 6px 12px; font-size: 11px; min-width: 0; display: grid; grid-template-columns: auto auto; gap: 0 18px;
   }
   .health > div { line-height: 1.5; gap: 8px; min-width: 0; }
   .health dd { overflow: hidden; text-overflow: ellipsis; }
@@ -323,7 +327,11 @@ svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: r
   .cue-action { display: none; }
   .cue-close { width: 36px; height: 100%; }
   .countdown:not(.large) { left: 8px; font-size: 12px; padding: 4px 12px; }
-  .toasts { top: 33px; left: 8px; right: 8px; font-size: 13px; }
+  /* Beside the card. */
+  .countdown.large { place-items: end; padding: 0 20px 92px 0; }
+  .countdown.large .count-digit { font-size: 34px; }
+  .toasts { top: 34px; left: 8px; right: 52px; align-items: flex-start; font-size: 13px; }
+  .toasts:not(:empty) ~ .sound span { display: none; }
   .toast { padding: 4px 14px; -webkit-line-clamp: 1; }
 }
 @container (max-width: 350px) { .small-window { display: none; } }
@@ -334,7 +342,7 @@ svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: r
 @keyframes appear { from { opacity: 0; } }
 @media (prefers-reduced-motion: reduce) {
   .spinner { animation-duration: 4s; }
-  .words, .menu, .controls, .track, .go-live.switching .dot, .cue-card, .toast, .chapter::before { animation: none; transition: none; }
+  .words, .menu, .controls, .shade, .track, .go-live.switching .dot, .cue-card, .toast, .chapter::before { animation: none; transition: none; }
   .countdown.large .count-digit { animation: none; }
 }
 @media (forced-colors: active) {

@@ -12,6 +12,7 @@ import { extname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { WebSocketServer, type WebSocket } from 'ws';
+import type { CueMessage } from '../../server/api/contract/cues.ts';
 import type { BroadcastSummary, ClientMessage, ServerMessage, WatchState } from '../../server/api/contract/socket.ts';
 
 const PART_MS = 1000 / 3;
@@ -53,6 +54,8 @@ export class FakeServer {
   readonly requests: string[] = [];
   readonly clientMessages: ClientMessage[] = [];
   broadcasts: BroadcastSummary[] = [];
+  /** Said to each socket at first. */
+  cues: CueMessage | null = null;
   #state: WatchState = 'live';
   #broadcastId = 'broadcast-1';
   #startedAtMs = performance.now();
@@ -125,6 +128,9 @@ export class FakeServer {
       }
     });
     this.#sendState(socket);
+    if (this.cues !== null) {
+      socket.send(JSON.stringify(this.cues));
+    }
   }
 
   #sendState(socket: WebSocket): void {
