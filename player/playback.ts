@@ -472,11 +472,12 @@ export class Playback implements MediaPlayer {
   /** At the end the bar stands still. */
   #noteState(state: WatchState, broadcastId: string | null): void {
     if (broadcastId !== null && this.#broadcastId !== null && broadcastId !== this.#broadcastId) {
-      this.#cueBoard.reset();
+      this.#cueBoard.forgetPlaylists();
       this.#cues.forgetPlace();
     }
     this.#broadcastId = broadcastId ?? this.#broadcastId;
     const isOver = state === 'ended' || (state === 'absent' && this.#broadcastId !== null);
+    this.#cueBoard.noteLive({ isOver });
     const nowWallMs = this.#serverClock.wallMsAt(this.#options.clock.nowMs());
     this.#endedAtWallMs = isOver ? (this.#endedAtWallMs ?? nowWallMs) : null;
   }

@@ -47,8 +47,9 @@ export type CueView = {
 
 /** A frame's time is known to less than this (program dates are whole milliseconds), and frames are further apart. */
 const SLACK_MS = 4;
-/** What the server tells at most in one go; as many as that may lack older ones. */
-const TOLD_MAX_COUNT = 200;
+/** The server cuts what it tells in one go by count and by size (48 kB, unless configured otherwise): nearer to that, older ones may be missing. */
+const TOLD_WHOLE_MAX_COUNT = 199;
+const TOLD_WHOLE_MAX_CHARS = 24_000;
 const KNOWN_MAX_COUNT = 1000;
 /** Counted down from here. */
 const COUNT_FROM_MS = 60_000;
@@ -70,8 +71,9 @@ export class CueBoard {
   readonly #announced = new Set<string>();
   #news: CueMark[] = [];
   #chapters: readonly Chapter[] = [];
-  /** The socket is open and has told all there is. */
+  /** The socket is open and has told all there is of the broadcast that is live. */
   #isSocketWhole = false;
+  #isLiveOver = false;
   #known: readonly Known[] | undefined;
   #on = new Map<string, Cue>();
   #pastSinceWallMs: number | null = null;
@@ -89,6 +91,7 @@ export class CueBoard {
         return keep(this.#told, message.cue.id, message.cue);
       case 'cue-withdrawn':
         this.#marks.delete(message.id);
+        this.#announced.delete(message.id);
         this.#told.delete(message.id);
         this.#dated.delete(message.id);
         this.#withdrawn.add(message.id);
@@ -120,12 +123,16 @@ export class CueBoard {
     this.#chapters = chapters;
   }
 
-  /** Another broadcast of the same name has begun. */
-  reset(): void {
+  /** The socket tells of what is live: of a broadcast that is over, and still rewound in, playlists tell. */
+  noteLive({ isOver }: { isOver: boolean }): void {
     this.#known = undefined;
-    this.#isSocketWhole = false;
-    [this.#marks, this.#told, this.#dated, this.#withdrawn, this.#announced].forEach((each) => each.clear());
-    this.#news = [];
+    this.#isLiveOver = isOver;
+  }
+
+  /** Another broadcast of the same name has begun. The socket tells anew by itself, and may have done so. */
+  forgetPlaylists(): void {
+    this.#known = undefined;
+    this.#dated.clear();
   }
 
   /** All that have fired as far as is known, oldest first. */
@@ -153,7 +160,7 @@ export class CueBoard {
     this.#marks.clear();
     this.#told.clear();
     this.#withdrawn.clear();
-    this.#isSocketWhole = cues.length < TOLD_MAX_COUNT;
+    this.#isSocketWhole = cues.length <= TOLD_WHOLE_MAX_COUNT && JSON.stringify(cues).length <= TOLD_WHOLE_MAX_CHARS;
     cues.forEach((cue) => keep(this.#told, cue.id, cue));
     marks.forEach((mark) => this.#takeMark(mark));
   }
@@ -176,7 +183,7 @@ export class CueBoard {
       for (const { startMs, cue } of this.#chapters) {
         known.set(cue.id, { mark: cue, cue, offsetMs: startMs });
       }
-      if (!this.#isSocketWhole) {
+      if (!this.#isSocketWhole || this.#isLiveOver) {
         this.#dated.forEach((cue) => known.set(cue.id, { mark: cue, cue, offsetMs: null }));
         this.#withdrawn.forEach((id) => known.delete(id));
       }

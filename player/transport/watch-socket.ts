@@ -24,8 +24,8 @@ const PING_FIRST_EVERY_MS = 150;
 const PING_FIRST_COUNT = 5;
 const SILENCE_MAX_MS = 7000;
 const OPEN_MAX_MS = 5000;
-/** Two hundred cues with all that each may carry. */
-const MESSAGE_MAX_CHARS = 4_000_000;
+/** All cues at once are the longest: 48 kB, unless the server is configured to more. */
+const MESSAGE_MAX_CHARS = 1_000_000;
 
 export class WatchSocket {
   readonly #options: WatchSocketOptions;

@@ -203,13 +203,41 @@ test('a full list of the socket lacks the oldest: those the playlist knows', () 
   assert.equal(board.update(at(media(500))).on[0]?.id, 'older');
 });
 
-test('another broadcast begins with nothing', () => {
+test('so does one that is nearly as long as the server makes them', () => {
   const board = new CueBoard();
-  board.take({ type: 'cue', cue: cueOf(markAt('a', 0)) });
+  board.takeDated([cueOf(markAt('older', 10))], ZERO_WALL_MS);
+  const cues = [1, 2, 3, 4].map((index) => cueOf(markAt(`c${index}`, 1000), { payload: 'x'.repeat(7000) }));
+  board.take({ type: 'cues', marks: [], cues });
+  assert.deepEqual(onOf(board.update(at(media(500)))), ['older']);
+});
+
+test('who is rewound when the broadcast ends keeps its cues, though the socket has none any more', () => {
+  const board = new CueBoard();
+  const cue = cueOf(markAt('a', 1000));
+  board.take({ type: 'cue', cue });
+  board.takeDated([cue], ZERO_WALL_MS);
+  board.update(at(wall(2000), { isPast: true }));
+  board.noteLive({ isOver: true });
+  board.take({ type: 'cues', marks: [], cues: [] });
+  assert.deepEqual(eventsOf(board.update(at(wall(2033), { isPast: true }))), []);
+});
+
+test('another broadcast begins without what playlists told of the one before', () => {
+  const board = new CueBoard();
   board.takeDated([cueOf(markAt('b', 0))], ZERO_WALL_MS);
-  board.update(at(media(10)));
-  board.reset();
-  assert.deepEqual(eventsOf(board.update(at(media(10)))), ['hidden a', 'hidden b']);
+  board.update(at(wall(10)));
+  board.forgetPlaylists();
+  assert.deepEqual(eventsOf(board.update(at(wall(10)))), ['hidden b']);
+});
+
+test('one that is taken back before its instant and armed again is announced again', () => {
+  const board = new CueBoard();
+  board.take({ type: 'cue-mark', mark: markAt('a', 5000) });
+  board.update(at(media(0)));
+  board.take({ type: 'cue-withdrawn', id: 'a' });
+  assert.deepEqual(board.update(at(media(10))).counts, []);
+  board.take({ type: 'cue-mark', mark: markAt('a', 9000) });
+  assert.deepEqual(eventsOf(board.update(at(media(20)))), ['announced a']);
 });
 
 test('what it remembers is bounded', () => {

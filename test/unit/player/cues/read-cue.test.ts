@@ -55,14 +55,17 @@ test('a playlist’s attribute is percent-encoded JSON, read once however often 
   assert.deepEqual(readDatedCue(text), CUE);
   assert.equal(readDatedCue('%'), null);
   const details = {
-    dateRanges: { lamp: { attr: { 'X-SLUICE-CUE': text } }, other: { attr: {} } },
+    dateRanges: {
+      lamp: { id: 'lamp', duration: null, attr: { 'X-SLUICE-CUE': text } },
+      other: { id: 'other', attr: {} },
+    },
     fragments: [{ programDateTime: 5 }],
   } as unknown as LevelDetails;
   const dated = new DatedCues();
   const [first, second] = [dated.of(details), dated.of(details)];
   assert.deepEqual(first, { cues: [CUE], fromWallMs: 5 });
   assert.equal(first?.cues[0], second?.cues[0]);
-  assert.equal(dated.of({ ...details, fragments: [] }), null);
+  assert.equal(dated.of({ dateRanges: details.dateRanges, fragments: [] }), null);
 });
 
 test('chapters come by time, those without a cue are left out', () => {
@@ -79,4 +82,23 @@ test('chapters come by time, those without a cue are left out', () => {
     ['Lamp "Ä"', 'later'],
   );
   assert.deepEqual(readChapters(null), []);
+});
+
+test('of a cue that was edited the newest counts, and one that was withdrawn has an end', () => {
+  const [old, edited] = [
+    { ...CUE, durationMs: null },
+    { ...CUE, durationMs: null, price: '¥9' },
+  ].map((cue) => JSON.stringify(cue));
+  const details = {
+    dateRanges: {
+      'lamp~2': { id: 'lamp~2', duration: 4, attr: { 'X-SLUICE-CUE': edited } },
+      lamp: { id: 'lamp', duration: null, attr: { 'X-SLUICE-CUE': old } },
+    },
+    fragments: [{ programDateTime: 5 }],
+  } as unknown as LevelDetails;
+  const listed = new DatedCues().of(details);
+  assert.deepEqual(
+    listed?.cues.map(({ price, durationMs }) => [price, durationMs]),
+    [['¥9', 4000]],
+  );
 });
