@@ -5,6 +5,7 @@
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { closeBrowser } from '../support/browser.ts';
+import { cuesBench } from './cues.ts';
 import { feedbackBench } from './feedback.ts';
 import { hlsBesideNginxBench } from './hls-beside-nginx.ts';
 import { hlsBlockedBench } from './hls-blocked.ts';
@@ -24,6 +25,7 @@ import { isReached, toMarkdown, type Bench, type BenchRow } from './row.ts';
 const BENCHES: readonly Bench[] = [
   latencyBench,
   joinBench,
+  cuesBench,
   mediaPlaneBench,
   feedbackBench,
   sharingBench,

@@ -44,7 +44,13 @@ export type ElementState = {
 };
 
 type ReaderWindow = {
-  sluiceReader: { takeFrames(): ReadFrame[]; state(): ElementState; video(): HTMLVideoElement | null };
+  sluiceReader: {
+    takeFrames(): ReadFrame[];
+    state(): ElementState;
+    video(): HTMLVideoElement | null;
+    /** Of the picture that the element in front holds in this instant. */
+    stampNow(): number | null;
+  };
 };
 
 /** Runs in the page. Nothing from outside its own text may be used here. */
@@ -242,6 +248,10 @@ const installReader = (): void => {
     },
     state,
     video: () => current,
+    stampNow: () => {
+      look();
+      return current === null ? null : readPicture(current).stamp;
+    },
   };
 };
 
