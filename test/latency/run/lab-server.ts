@@ -59,7 +59,7 @@ const foreign = (rootPid: number | undefined): RunningServer => ({
 });
 
 const startSluice = async (config: true | Readonly<Record<string, unknown>>): Promise<RunningServer> => {
-  const sluice = await SluiceProcess.start(config === true ? {} : { config });
+  const sluice = await SluiceProcess.start(config === true ? {} : { config: fillInAll(config, { root: ROOT }) });
   const { http, rtmp, webrtc } = sluice.ports;
   return {
     placeholders: { httpPort: String(http), rtmpPort: String(rtmp), webrtcPort: String(webrtc) },
@@ -69,6 +69,12 @@ const startSluice = async (config: true | Readonly<Record<string, unknown>>): Pr
     stop: () => sluice.stop(),
   };
 };
+
+/** Texts at any depth. */
+const fillInAll = <Value>(value: Value, values: Readonly<Record<string, string>>): Value =>
+  JSON.parse(JSON.stringify(value), (_key, inner: unknown) =>
+    typeof inner === 'string' ? fillIn(inner, values) : inner,
+  ) as Value;
 
 type CommandServer = Extract<LabServer, { command: string[] }>;
 

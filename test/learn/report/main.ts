@@ -4,6 +4,7 @@
  *     npm run learn:report -- [--traces DIR] [--split validation|search,validation] [--seconds 300] [--seeds 5] [--seed 1] [--workers 1]
  *                             [--policies config/policy] [--warm 2000] [--ladder busy] [--ablate] [--oracle] [--frontier] [--json FILE] [--html FILE]
  *     npm run learn:report -- --split test-b --open 'release 0.1: the learned version'     # a test part: noted in opened.tsv, from a clean tree alone
+ *     npm run learn:report -- --learned FILE [--policies …] [--warm 2000]                  # what the learner knows after so many simulated sessions, as a server keeps it
  *     npm run learn:report -- --sources …                                                  # leave-one-source-out: sources-main
  */
 import { writeFile } from 'node:fs/promises';
@@ -25,6 +26,7 @@ import { makeReport } from './report.ts';
 import { rounded } from './rounded.ts';
 import { sessionPool } from './session-pool.ts';
 import { tellReport } from './tell.ts';
+import { warmUp } from './warm.ts';
 import { OPENED_FILE, commitOf, noteOpening, testPartsOf } from './test-parts.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -52,6 +54,7 @@ const { values } = parseArgs({
     frontier: { type: 'boolean', default: false },
     json: { type: 'string' },
     html: { type: 'string' },
+    learned: { type: 'string' },
   },
 });
 
@@ -105,6 +108,12 @@ try {
   setPriority(NICE_MOST);
   await openTestParts(testPartsOf(splits));
   const traces = await loadTraces();
+  if (values.learned !== undefined) {
+    const policies = await loadPolicies(values.policies, policyLog);
+    const { knowledge } = warmUp(traces, { policies, sessionCount: warmCount, durationMs: WARM_SESSION_MS, seed });
+    await writeFile(values.learned, knowledge.stateText ?? '');
+    process.exit(0);
+  }
   const pool = sessionPool(traces, { workerCount, niceness: NICE_MOST, tell });
   try {
     const report = await makeReport(
