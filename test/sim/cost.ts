@@ -9,6 +9,8 @@ import { Prng } from '../../server/base/prng.ts';
 import { Learner } from '../../server/learning/learner.ts';
 import { emptyState } from '../../server/learning/learner-state.ts';
 import { SessionGuide } from '../../server/learning/session-guide.ts';
+import type { Call } from './call-record.ts';
+import { RecordingController } from './call-record.ts';
 import { ours, optionsFor } from './policies.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { durationOf, linkOfScenario } from './scenario-run.ts';
@@ -22,6 +24,8 @@ const WARM_COUNT = 20;
 const LEARNED_COUNT = 3_000;
 const SPEED_SECONDS = 120;
 const WARM_ROUND_COUNT = 5;
+/** A session as production has many: 2.5 Mbit/s of video and sound, a feedback each 75 ms, few losses. */
+const WHOLE = { seconds: 60, viewerCount: 100, capacityBps: 4_300_000, feedbackEveryMs: 75, lossRatio: 0.003 };
 
 /** Counts calls and their time around a controller. */
 class TimedController extends AdaptiveController {
@@ -97,6 +101,63 @@ const learnerCost = (): string[] => {
   ];
 };
 
+/**
+ * Everything of the controller that a viewer costs, from the first packet to the last: estimator, twin, pacing and playout, what watches the session, what guides it
+ * and what is learned from it. The calls of one session, made of a hundred in turn, so that none stays in the processor's caches.
+ */
+const wholeCost = (): string[] => {
+  const { seconds, viewerCount, capacityBps, feedbackEveryMs, lossRatio } = WHOLE;
+  const durationMs = seconds * 1_000;
+  const recording = new RecordingController(new AdaptiveController(optionsFor(0.5)));
+  const link = linkOfScenario({
+    ...{ name: 'whole', title: '', rttMs: 40, queueMs: 250, lossRatio },
+    steps: [{ forMs: durationMs, rateBps: capacityBps }],
+  });
+  const { bytes } = runViewer({
+    ...{ ...link, seed: 1, durationMs, feedbackEveryMs, sender: ours().sender },
+    makeController: () => recording,
+  });
+  const { calls, packetCount, feedbackCount, decisionCount } = recording;
+  const bare = coreRatio(calls, viewerCount, durationMs, () => new AdaptiveController(optionsFor(0.5)));
+  const prng = new Prng(1);
+  const learner = new Learner({ policies: [], state: emptyState(0), nextRatio: () => prng.nextRatio() });
+  const whole = coreRatio(calls, viewerCount, durationMs, () => {
+    const inner = new AdaptiveController(optionsFor(0.5));
+    const guide = new SessionGuide({ learner, group: 'learning', smoothnessRatio: 0.5, pinned: () => undefined });
+    return new GuidedController(inner, inner.twin, guide);
+  });
+  const mbit = (8 * (bytes.video + bytes.rtx + bytes.probe + bytes.audio)) / (1e6 * seconds);
+  const perSecond = (count: number): string => (count / seconds).toFixed(0);
+  return [
+    `the whole controller of ${viewerCount} viewers ${(100 * whole).toFixed(2)} % of a core (at most 3 % is asked; ${(100 * bare).toFixed(2)} % without what watches, guides and learns): ` +
+      `${mbit.toFixed(2)} Mbit/s each, ${perSecond(packetCount)} packets, ${perSecond(feedbackCount)} feedbacks and ${perSecond(decisionCount)} decisions a second`,
+  ];
+};
+
+/** CPU time over the time that the calls were made of, all viewers together; the best of three rounds, since the first compiles. */
+const coreRatio = (
+  calls: readonly Call[],
+  viewerCount: number,
+  durationMs: number,
+  make: () => CongestionController,
+): number => {
+  const rounds = Array.from({ length: 3 }, () => {
+    const controllers = Array.from({ length: viewerCount }, make);
+    const from = process.cpuUsage();
+    for (const call of calls) {
+      for (const controller of controllers) {
+        call(controller);
+      }
+    }
+    for (const controller of controllers) {
+      controller.close?.();
+    }
+    const { user, system } = process.cpuUsage(from);
+    return (user + system) / 1_000 / durationMs;
+  });
+  return Math.min(...rounds);
+};
+
 export const measureCost = (): string[] => {
   const scenario = SCENARIOS.find(({ name }) => name === 'step-down-up')!;
   const run = { seed: 1, durationMs: durationOf(scenario), ...linkOfScenario(scenario), sender: ours().sender };
@@ -108,6 +169,8 @@ export const measureCost = (): string[] => {
   // Medians: on a busy machine the mean is the neighbours'.
   const perFeedbackUs = medianOf(TimedController.feedbackNs) / 1000;
   const perDecisionUs = medianOf(TimedController.decideNs) / 1000;
+  const sorted = TimedController.decideNs.toSorted((a, b) => a - b);
+  const decisionTailNs = sorted[Math.floor(0.999 * sorted.length)] ?? Number.NaN;
 
   const freshBytes = bytesOfEach(VIEWER_COUNT, () => new AdaptiveController(optionsFor(0.5)));
   const workedBytes = bytesOfEach(WORKED_COUNT, (index) => {
@@ -127,8 +190,10 @@ export const measureCost = (): string[] => {
   const cpu = process.cpuUsage(cpuFrom);
   const speed = (SPEED_SECONDS * 1e6) / (cpu.user + cpu.system);
   return [
+    ...wholeCost(),
     ...learnerCost(),
-    `a feedback ${perFeedbackUs.toFixed(1)} µs (median of ${TimedController.feedbackNs.length}), a decision ${perDecisionUs.toFixed(2)} µs`,
+    `a feedback ${perFeedbackUs.toFixed(1)} µs (median of ${TimedController.feedbackNs.length}), a decision ${perDecisionUs.toFixed(2)} µs, ` +
+      `999 of 1,000 under ${(decisionTailNs / 1000).toFixed(1)} µs (at most 50 µs is asked)`,
     `a controller ${(freshBytes / 1024).toFixed(1)} KiB when made (of ${VIEWER_COUNT}, heap and buffers), ` +
       `${(workedBytes / 1024).toFixed(1)} KiB after ${WORKED_MS / 1000} s of work (of ${WORKED_COUNT})`,
     `the simulator ${speed.toFixed(0)} times real time on one core (one viewer, 4 Mbit/s, by CPU time)`,
