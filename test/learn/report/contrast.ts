@@ -65,7 +65,7 @@ export const contrast = (
   const bins = [a, b].map((records) => binsByGroup(panel, records));
   const estimates = resample(drawingOf(panel), (groups) => {
     const total = (values: readonly number[]): number => groups.reduce((sum, group) => sum + values[group]!, 0);
-    const change = ([x, y]: readonly [number[], number[]]): number => total(x) / total(y) - 1;
+    const change = ([x, y]: readonly [number[], number[]]): number => changeOf(total(x), total(y));
     const sessions = total(count);
     const difference = ([x, y]: readonly [number[], number[]]): number => (total(x) - total(y)) / sessions;
     const [p50, p95] = percentileChanges(bins, groups);
@@ -94,6 +94,9 @@ export const contrast = (
     utilityShift: shiftOf(a.map((record, place) => utilityOfRecord(record) - utilityOfRecord(b[place]!))),
   };
 };
+
+/** Of two that are nothing none is more. */
+const changeOf = (mine: number, theirs: number): number => (mine === theirs ? 0 : mine / theirs - 1);
 
 export const binsByGroup = ({ groups }: Panel, records: readonly SessionRecord[]): Float64Array[] =>
   groups.map((places) => {

@@ -326,4 +326,4 @@ const tellWarm = ({ warm, options, arms, judged }: Report): string[] => [
 const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 export const percent = (ratio: number, digits = 1): string =>
-  Number.isNaN(ratio) ? '–' : `${(100 * ratio).toFixed(digits)} %`;
+  Number.isNaN(ratio) ? '–' : `${Number.isFinite(ratio) ? (100 * ratio).toFixed(digits) : '∞'} %`;
