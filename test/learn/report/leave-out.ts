@@ -10,10 +10,10 @@ import { contrast } from './contrast.ts';
 import type { Measures } from './measures.ts';
 import { SMOOTHNESS_RATIO, measuresOf } from './measures.ts';
 import type { Panel } from './panel.ts';
-import { GROUP_MIN_COUNT, makePanel, partOf, recordsOf, traceCountOf } from './panel.ts';
+import { GROUP_MIN_COUNT, makePanel, traceCountOf } from './panel.ts';
 import { MECHANISMS } from './policies.ts';
 import type { Play } from './report.ts';
-import type { PolicySpec, SessionKey } from './sessions.ts';
+import type { PolicySpec, SessionKey, SessionRecord } from './sessions.ts';
 import type { Unit } from './targets.ts';
 import { format, percent } from './tell.ts';
 
@@ -60,50 +60,65 @@ export const leaveSourcesOut = async (
   if (names.length === 0) {
     throw new TypeError('report: no recordings to leave out');
   }
-  const found = new Map<string, Partial<Parameters> | undefined>();
-  for (const name of names) {
-    tell(`a search without ${name} …`);
-    found.set(
-      name,
-      await search(
-        traces.filter((trace) => sourceNameOf(trace) !== name),
-        name,
-      ),
-    );
-  }
-  const keys: SessionKey[] = judged.flatMap((trace) =>
-    options.seeds.map((seed) => ({ traceIndex: traces.indexOf(trace), seed })),
-  );
-  const played = async (name: string, specFor: (trace: Trace) => PolicySpec) => {
+  const played = async (name: string, keys: readonly SessionKey[], parameters: Partial<Parameters>) => {
     tell(`${name}: ${keys.length} sessions …`);
     const { durationMs, ladderName } = options;
-    return play(
-      keys.map((key) => ({
-        ...{ ...key, durationMs, ladderName, smoothnessRatio: SMOOTHNESS_RATIO },
-        policy: specFor(traces[key.traceIndex]!),
-      })),
-    );
+    const policy: PolicySpec = { kind: 'own', parameters };
+    return play(keys.map((key) => ({ ...key, durationMs, ladderName, smoothnessRatio: SMOOTHNESS_RATIO, policy })));
   };
-  const records = new Map([
-    [MECHANISMS, await played(MECHANISMS, () => ({ kind: 'own', parameters: {} }))],
-    [UNSEEN, await played(UNSEEN, (trace) => ({ kind: 'own', parameters: found.get(sourceNameOf(trace)) ?? {} }))],
-  ]);
-  const panel = makePanel(keys, traces, { records, resampleCount: options.resampleCount });
-  tell('intervals …');
+  const sources: SourceRow[] = [];
+  const all: Judged[] = [];
+  for (const source of names) {
+    tell(`a search without ${source} …`);
+    const others = traces.filter((trace) => sourceNameOf(trace) !== source);
+    const parameters = await search(others, source);
+    const own = judged.filter((trace) => sourceNameOf(trace) === source);
+    const keys = own.flatMap((trace) =>
+      options.seeds.map((seed): SessionKey => ({ traceIndex: traces.indexOf(trace), seed })),
+    );
+    const defaults = await played(MECHANISMS, keys, {});
+    const unseen = parameters === undefined ? defaults : await played(UNSEEN, keys, parameters);
+    all.push({ keys, defaults, unseen });
+    const panel = panelOf([{ keys, defaults, unseen }], traces, options);
+    const row: SourceRow = {
+      ...{ source, traceCount: traceCountOf(panel), groupCount: panel.groups.length },
+      searchedCount: own.filter(({ split }) => split === 'search').length,
+      parameters,
+      defaults: measuresOf(defaults),
+      unseen: measuresOf(unseen),
+      contrast: contrastOf(panel),
+    };
+    sources.push(row);
+    // Hours may lie between the first and the last.
+    tellSource(row).forEach(tell);
+  }
+  const panel = panelOf(all, traces, options);
   return {
-    sources: names.map((source) => {
-      const part = partOf(panel, (trace) => sourceNameOf(trace) === source);
-      return {
-        ...{ source, traceCount: traceCountOf(part), groupCount: part.groups.length },
-        searchedCount: judged.filter((trace) => sourceNameOf(trace) === source && trace.split === 'search').length,
-        parameters: found.get(source),
-        defaults: measuresOf(recordsOf(part, MECHANISMS)),
-        unseen: measuresOf(recordsOf(part, UNSEEN)),
-        contrast: contrastOf(part),
-      };
-    }),
+    sources,
     all: { traceCount: traceCountOf(panel), groupCount: panel.groups.length, contrast: contrastOf(panel) },
   };
+};
+
+type Judged = {
+  readonly keys: readonly SessionKey[];
+  readonly defaults: readonly SessionRecord[];
+  readonly unseen: readonly SessionRecord[];
+};
+
+const panelOf = (
+  parts: readonly Judged[],
+  traces: readonly Trace[],
+  { resampleCount }: Pick<LeaveOutOptions, 'resampleCount'>,
+): Panel => {
+  const records = new Map([
+    [MECHANISMS, parts.flatMap(({ defaults }) => defaults)],
+    [UNSEEN, parts.flatMap(({ unseen }) => unseen)],
+  ]);
+  return makePanel(
+    parts.flatMap(({ keys }) => keys),
+    traces,
+    { records, resampleCount },
+  );
 };
 
 const contrastOf = (panel: Panel): Contrast => contrast(panel, { mine: UNSEEN, theirs: MECHANISMS }, undefined);
@@ -111,19 +126,21 @@ const contrastOf = (panel: Panel): Contrast => contrast(panel, { mine: UNSEEN, t
 export const tellLeaveOut = ({ sources, all }: LeaveOut): string[] => [
   'What the search gives on sources it has not seen: for each data set a search without it, class all, λ = 0.5, judged on its recordings alone (search and validation parts)',
   'against the own defaults; semi-real, paired, 95 % from resampling recordings.',
-  ...sources.flatMap((row) => {
-    const few = row.groupCount < GROUP_MIN_COUNT ? '; too few for a claim' : '';
-    const none = row.parameters === undefined ? ': the search found nothing better than the defaults' : '';
-    return [
-      `  ${row.source}: ${row.traceCount} traces, ${row.groupCount} recordings (${row.searchedCount} traces that a search would else have seen${few})${none}`,
-      `    stall ${percent(row.defaults.stallRatio, 2)} → ${percent(row.unseen.stallRatio, 2)}, 95th percentile ${row.defaults.latencyP95Ms.toFixed(0)} → ${row.unseen.latencyP95Ms.toFixed(0)} ms, ` +
-        `quality ${row.defaults.qualityRatio.toFixed(3)} → ${row.unseen.qualityRatio.toFixed(3)}`,
-      `    ${differences(row.contrast)}`,
-    ];
-  }),
+  ...sources.flatMap(tellSource),
   `  all ${all.traceCount} traces of ${all.groupCount} recordings together: ${differences(all.contrast)}`,
   verdict(all.contrast),
 ];
+
+const tellSource = (row: SourceRow): string[] => {
+  const few = row.groupCount < GROUP_MIN_COUNT ? '; too few for a claim' : '';
+  const none = row.parameters === undefined ? ': the search found nothing better than the defaults' : '';
+  return [
+    `  ${row.source}: ${row.traceCount} traces, ${row.groupCount} recordings (${row.searchedCount} traces that a search would else have seen${few})${none}`,
+    `    stall ${percent(row.defaults.stallRatio, 2)} → ${percent(row.unseen.stallRatio, 2)}, 95th percentile ${row.defaults.latencyP95Ms.toFixed(0)} → ${row.unseen.latencyP95Ms.toFixed(0)} ms, ` +
+      `quality ${row.defaults.qualityRatio.toFixed(3)} → ${row.unseen.qualityRatio.toFixed(3)}`,
+    `    ${differences(row.contrast)}`,
+  ];
+};
 
 const differences = ({ estimates }: Contrast): string => {
   const { utilityDifference, stallDifference, sessionMedianChange, qualityDifference } = estimates;
