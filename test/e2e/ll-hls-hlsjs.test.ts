@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { after, test } from 'node:test';
 import type { AccessUnit } from '../../server/media/access-unit.ts';
 import { SOURCE_VIDEO } from '../../server/relay/broadcast.ts';
+import type { DateRange } from '../../server/relay/hls/date-ranges.ts';
 import { closeBrowser, openPage } from '../support/browser.ts';
 import { ffmpegMissing, makeElementaryStreams } from '../support/ffmpeg-media.ts';
 import { createTestBroadcast, createTestHls, hostOverHttp } from '../support/hls-host.ts';
@@ -42,6 +43,18 @@ const PAGE = `<!doctype html><video id="video" muted autoplay playsinline></vide
   hls.attachMedia(video);
 </script>`;
 
+const CUE_EVERY_MS = 5_000;
+
+/** A cue every five seconds, told five seconds ahead, its content when it fires, gone twenty seconds later: what hls.js must keep up with in delta updates. */
+const datesAt = (mediaMs: number): readonly DateRange[] =>
+  Array.from({ length: 6 }, (_, index) => Math.floor(mediaMs / CUE_EVERY_MS) - 4 + index)
+    .filter((place) => place > 0)
+    .map((place) => ({
+      ...{ id: `cue-${place}`, class: 'live.sluice.cue', startMediaMs: place * CUE_EVERY_MS, durationMs: undefined },
+      isOpen: true,
+      attributes: place * CUE_EVERY_MS <= mediaMs ? { 'X-SLUICE-CUE': '{"title":"50 %"}' } : {},
+    }));
+
 type Seen = {
   readonly errors: readonly string[];
   readonly missed: number;
@@ -65,8 +78,8 @@ test(
   },
   async (t) => {
     const { video, audio } = makeElementaryStreams({ durationS: LOOP_S, bFrames: 2, gopFrames: 60 });
-    const { server } = createTestHls();
     const broadcast = createTestBroadcast();
+    const { server } = createTestHls({ dates: { rangesOf: () => datesAt(broadcast.timeline.lastMediaMs) } });
     server.attach(broadcast);
     const publisher = { keyed: true, remoteAddress: '127.0.0.1', close: () => undefined };
     const feed = broadcast.attachPublisher(publisher);
@@ -91,6 +104,7 @@ test(
         return at - from >= PLAY_S;
       });
       const seen = await page.evaluate<Seen>('window.seen');
+      const dates = await page.evaluate<string[]>('Object.keys(window.hls.latestLevelDetails.dateRanges)');
       const latencyS = median(seen.latency);
       // Two looks a second.
       const driftS = median(seen.latency.slice(-120)) - median(seen.latency.slice(0, 120));
@@ -101,6 +115,7 @@ test(
       assert.equal(seen.missed, 0);
       assert.equal(seen.stalls, 0);
       assert.ok(seen.hasAudio);
+      assert.ok(dates.length >= 5 && dates.length <= 7, `it knows ${dates.join(' ')}`);
       assert.ok(seen.reloads > PLAY_S * 4, `only ${seen.reloads} reloads`);
       if (isSoak) {
         assert.ok(Math.abs(latencyS - seen.targetS) <= PART_S, `latency ${latencyS} s, target ${seen.targetS} s`);
