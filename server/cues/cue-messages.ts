@@ -5,6 +5,8 @@ import { cueOf, markOf } from './cue.ts';
 
 /** As the contract says. */
 const CUE_MAX_COUNT = 200;
+/** Of what is to come, the soonest: 15 kB. Others are told when they fire. */
+const MARK_MAX_COUNT = 100;
 
 /** Null: viewers need not know. */
 export const messageOf = (event: CueEvent): CueMessage | null => {
@@ -36,9 +38,9 @@ export const snapshotOf = (
   records: readonly CueRecord[],
   { maxBytes }: { maxBytes: number },
 ): { readonly text: string; readonly leftOutCount: number } => {
-  const marks = records.flatMap(({ state, content, place }) =>
-    state === 'armed' && place !== undefined ? markOf(content, place) : [],
-  );
+  const marks = records
+    .flatMap(({ state, content, place }) => (state === 'armed' && place !== undefined ? markOf(content, place) : []))
+    .slice(0, MARK_MAX_COUNT);
   const shown = records.filter(({ state, place }) => (state === 'fired' || state === 'ended') && place !== undefined);
   const isOn = ({ state }: CueRecord): boolean => state === 'fired';
   const wanted = [...shown.filter((record) => !isOn(record)), ...shown.filter(isOn)].slice(-CUE_MAX_COUNT).reverse();

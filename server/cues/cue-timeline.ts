@@ -35,6 +35,9 @@ const MARK_LOOK_EVERY_MS = 5_000;
 /** Of `clockLeadMs`, so much must be left when it fires; else it is shown later than was announced. */
 const CLOCK_LEAD_LEFT_RATIO = 0.8;
 
+/** Ids that playlists of one broadcast were told of, withdrawn ones included, against those that may be there at once: they are remembered. */
+const TOLD_MAX_RATIO = 20;
+
 type Kept = {
   record: CueRecord;
   /** What playlists are told; its start stays what it was told to be, even where the clock moves a little. */
@@ -137,11 +140,10 @@ export class CueTimeline {
         ? { ok: true, record, isNew: false, events: [] }
         : refused('CUE_EXISTS', `${content.id} is there with other content, expected a new id, or PUT to edit it`);
     }
-    if (this.#kept.size >= this.#options.cueMaxCount) {
-      return refused(
-        'CUES_TOO_MANY',
-        `there are ${this.#kept.size} cues, expected at most ${this.#options.cueMaxCount}`,
-      );
+    const { cueMaxCount } = this.#options;
+    if (this.#kept.size >= cueMaxCount || this.#rangeCounts.size >= cueMaxCount * TOLD_MAX_RATIO) {
+      const detail = `there are ${this.#kept.size} cues and were ${this.#rangeCounts.size} in this broadcast, expected at most ${cueMaxCount} and ${cueMaxCount * TOLD_MAX_RATIO}`;
+      return refused('CUES_TOO_MANY', detail);
     }
     const kept: Kept = { record: prepared(content), range: undefined, madeAt: timing?.at ?? null };
     this.#kept.set(content.id, kept);
@@ -235,36 +237,34 @@ export class CueTimeline {
     return [...fired, ...ended, ...this.#lookAtMarks(now, media)];
   }
 
-  /** Media time of the next cue to fire; infinite when none is armed. For who sees the media come. */
+  /** Media time at which something happens next: a cue fires, a duration is over. Infinite when nothing does. For who sees the media come. */
   get nextMediaMs(): number {
     let next = Number.POSITIVE_INFINITY;
     for (const { record } of this.#kept.values()) {
-      if (record.state === 'armed' && record.place !== undefined) {
-        next = Math.min(next, record.place.mediaMs);
-      }
+      next = Math.min(next, nextMediaMsOf(record));
     }
     return next;
   }
 
-  /** On the clock of `now.nowMs`; undefined: nothing will happen by itself. */
+  /** On the clock of `now.nowMs`; undefined: nothing will happen by itself. While no media comes, what waits for it has no deadline. */
   nextDeadlineMs(now: CueNow): number | undefined {
     const { nowMs, wallMs, media } = now;
     const waits: number[] = [];
     for (const { record } of this.#kept.values()) {
-      const { state, place, content } = record;
-      if (place === undefined) {
+      if (record.place === undefined) {
         continue;
       }
       if (this.#broadcastId === undefined || media === undefined) {
         waits.push(this.#carriedUntilWallMs - wallMs);
-      } else if (state === 'armed') {
-        waits.push(...(media.isStalled ? [] : [place.mediaMs - media.reachedMs]), this.#lookAtMs - nowMs);
-      } else if (state === 'fired' && content.durationMs !== null) {
-        const endsInMs = endOf(record, content.durationMs);
-        waits.push(endsInMs.isWall ? endsInMs.atMs - wallMs : endsInMs.atMs - media.reachedMs);
+        continue;
       }
+      if (record.state === 'armed') {
+        waits.push(this.#lookAtMs - nowMs);
+      }
+      waits.push(endsAtWallMsOf(record) - wallMs, media.isStalled ? Infinity : nextMediaMsOf(record) - media.reachedMs);
     }
-    return waits.length === 0 ? undefined : nowMs + Math.max(0, Math.min(...waits));
+    const waitMs = Math.min(...waits);
+    return Number.isFinite(waitMs) ? nowMs + Math.max(0, waitMs) : undefined;
   }
 
   /** Undefined: it cannot be said when that is, since nobody is live. */
@@ -421,21 +421,26 @@ const placeOf = (timing: CueTiming, now: CueNow & { media: MediaNow }): number =
   return pressedMediaMs + (typeof at === 'string' ? 0 : at.countdownMs);
 };
 
-/** `clock` mode lives by the wall clock, `media` mode by the media's. */
-const endOf = (record: CueRecord, durationMs: number): { isWall: boolean; atMs: number } => {
-  const { showAtWallMs = null, mediaMs = 0 } = record.place ?? {};
-  return showAtWallMs === null
-    ? { isWall: false, atMs: mediaMs + durationMs }
-    : { isWall: true, atMs: showAtWallMs + durationMs };
+/** When it fires, or its duration is over; infinite where media has nothing to do with it. */
+const nextMediaMsOf = ({ state, place, content }: CueRecord): number => {
+  const { mediaMs = Number.POSITIVE_INFINITY, showAtWallMs = null } = place ?? {};
+  if (state === 'armed') {
+    return mediaMs;
+  }
+  const isByMedia = state === 'fired' && showAtWallMs === null;
+  return isByMedia ? mediaMs + (content.durationMs ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY;
 };
 
+/** `clock` mode: its duration is real time. Infinite otherwise. */
+const endsAtWallMsOf = ({ state, place, content }: CueRecord): number => {
+  const showAtWallMs = place?.showAtWallMs ?? Number.POSITIVE_INFINITY;
+  return state === 'fired' ? showAtWallMs + (content.durationMs ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY;
+};
+
+/** Of one that has fired. */
 const isOver = (record: CueRecord, now: CueNow, media: MediaNow): boolean => {
-  const { durationMs } = record.content;
-  if (durationMs === null) {
-    return false;
-  }
-  const { isWall, atMs } = endOf(record, durationMs);
-  return atMs <= (isWall ? now.wallMs : media.reachedMs);
+  const fired = { ...record, state: 'fired' } as const;
+  return nextMediaMsOf(fired) <= media.reachedMs || endsAtWallMsOf(fired) <= now.wallMs;
 };
 
 const refused = (code: CueRefusal['code'], detail: string): CueOutcome => ({ ok: false, refusal: { code, detail } });

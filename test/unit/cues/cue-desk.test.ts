@@ -226,6 +226,16 @@ describe('the desk of cues', () => {
     );
   });
 
+  test('of what is to come a newcomer is told the soonest', async () => {
+    const { feed } = stage.publish();
+    stage.push(feed, testMedia(1));
+    for (let place = 0; place < 120; place += 1) {
+      cueIn(await stage.desk.create('demo', content(`c${place}`), { at: { mediaMs: 60_000 - place } }));
+    }
+    const { marks } = JSON.parse(stage.desk.snapshotText('demo')) as { marks: { mediaMs: number }[] };
+    assert.deepEqual([marks.length, marks[0]?.mediaMs, marks[99]?.mediaMs], [100, 59_881, 59_980]);
+  });
+
   test('a listener that fails keeps the cue from nobody', async () => {
     stage.desk.listen(() => {
       throw new Error('no');

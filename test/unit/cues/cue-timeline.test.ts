@@ -94,6 +94,29 @@ test('an encoder that hangs holds its cues back, until its media goes on', () =>
   assert.deepEqual(typesOf(timeline.advance(at(30_001))), ['fired']);
 });
 
+test('while nothing comes, a duration that is nearly over keeps no timer busy; the media that comes ends it', () => {
+  const timeline = live();
+  done(timeline.create(content('a', { durationMs: 2_000 }), { at: { mediaMs: 1_000 } }, at(1_000)));
+  assert.equal(timeline.nextMediaMs, 3_000);
+  assert.equal(timeline.nextDeadlineMs({ ...at(20_000, { reachedMs: 2_999, isStalled: true }) }), undefined);
+  assert.deepEqual(typesOf(timeline.advance(at(20_001))), ['ended']);
+  assert.equal(timeline.nextMediaMs, Number.POSITIVE_INFINITY);
+});
+
+test('ids that playlists have told of are remembered, so there is an end of them', () => {
+  const timeline = live();
+  let count = 0;
+  for (; count < 200; count += 1) {
+    const outcome = timeline.create(content(`c${count}`), { at: { mediaMs: 9_000 } }, at(0));
+    if (!outcome.ok) {
+      assert.equal(outcome.refusal.code, 'CUES_TOO_MANY');
+      break;
+    }
+    timeline.withdraw(`c${count}`, { isForgotten: false }, at(0));
+  }
+  assert.equal(count, 100);
+});
+
 test('the deadline is where the media reaches the next cue, or where a duration is over', () => {
   const timeline = live();
   assert.equal(timeline.nextDeadlineMs(at(1_000)), undefined);
