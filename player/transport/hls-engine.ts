@@ -1,7 +1,8 @@
 /** hls.js on one video element, loaded only when it is needed: how it loads, what it may ask for, and its failures as few words. */
 import type Hls from 'hls.js';
 import type { HlsConfig, LevelDetails } from 'hls.js';
-import type { TimedPieces } from '../playout/wall-timeline.ts';
+import { AppendedPieces } from '../playout/appended-pieces.ts';
+import { wallTimeAt, type TimedPieces } from '../playout/wall-timeline.ts';
 import { PlaylistEdges } from './reload-directives.ts';
 
 /** How long and how often one thing is asked for before it counts as failed. */
@@ -42,6 +43,7 @@ const FIRST_BYTE_MAX_MS = 9000;
 export class HlsEngine {
   readonly #options: HlsEngineOptions;
   readonly #edges = new PlaylistEdges();
+  readonly #appended = new AppendedPieces();
   #hls: Hls | undefined;
   #isClosed = false;
 
@@ -62,6 +64,7 @@ export class HlsEngine {
     }
     this.#hls?.destroy();
     this.#edges.clear();
+    this.#appended.clear();
     const hls = new HlsPlayer({ ...this.#baseConfig(), ...config });
     this.#hls = hls;
     hls.on(HlsPlayer.Events.ERROR, (_event, { type, fatal, response }) => {
@@ -84,9 +87,12 @@ export class HlsEngine {
       const dateMs = frag.programDateTime;
       const trackType: string = frag.type;
       if (hls === this.#hls && trackType === 'main' && dateMs !== null) {
+        const capturedAtWallMs = dateMs + 1_000 * (part?.fragOffset ?? 0);
+        const durationS = part?.duration ?? frag.duration;
+        this.#appended.note({ startS: part?.start ?? frag.start, durationS, startAtWallMs: capturedAtWallMs });
         this.#options.onAppended?.({
-          capturedAtWallMs: dateMs + 1_000 * (part?.fragOffset ?? 0),
-          durationMs: 1_000 * (part?.duration ?? frag.duration),
+          capturedAtWallMs,
+          durationMs: 1_000 * durationS,
           askedAtMs: stats.loading.start,
           bytes: stats.loaded,
           loadMs: stats.loading.end - stats.loading.first,
@@ -96,6 +102,11 @@ export class HlsEngine {
     hls.on(HlsPlayer.Events.AUDIO_TRACK_LOADED, (_event, { details }) => this.#noteEdge(details));
     hls.loadSource(this.#options.playlistUrl);
     hls.attachMedia(this.#options.video);
+  }
+
+  /** Unix milliseconds at capture of a picture in the element's buffer, by its program date; null while unknown. */
+  wallMsAt(timeS: number): number | null {
+    return this.#appended.wallMsAt(timeS) ?? wallTimeAt(piecesOf(this.#hls?.latestLevelDetails), timeS);
   }
 
   close(): void {

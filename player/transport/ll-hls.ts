@@ -10,12 +10,11 @@ import { DatedCues, type ListedCues } from '../cues/dated-cues.ts';
 import { LatencyController } from '../playout/latency-controller.ts';
 import { PartNeeds, startLatencyMs } from '../playout/part-needs.ts';
 import { StallTally } from '../playout/stall-tally.ts';
-import { wallTimeAt } from '../playout/wall-timeline.ts';
 import { Backoff, jitterRatio } from './backoff.ts';
 import { LoadedRate } from './bit-rate.ts';
 import { FrameRate } from './frame-rate.ts';
 import type { AppendedPiece, HlsFailure, HlsLoading } from './hls-engine.ts';
-import { HlsEngine, piecesOf } from './hls-engine.ts';
+import { HlsEngine } from './hls-engine.ts';
 import { nativeWallMs, playsNatively } from './native-hls.ts';
 import type { LatencyClocks, Loading, PlaybackSample } from './playback-sample.ts';
 
@@ -177,9 +176,7 @@ export class LlHlsPlayback {
 
   /** Unix milliseconds at capture of a picture at this place of the element's time; null while unknown. */
   wallMsAt(timeS: number): number | null {
-    return (
-      wallTimeAt(piecesOf(this.#engine.hls?.latestLevelDetails), timeS) ?? nativeWallMs(this.#options.video, timeS)
-    );
+    return this.#engine.wallMsAt(timeS) ?? nativeWallMs(this.#options.video, timeS);
   }
 
   /** Steers, notes stalls and movement, retries what is due. To be called a few times a second. */

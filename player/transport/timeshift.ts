@@ -163,12 +163,13 @@ export class TimeshiftPlayback {
     if (this.#wanted?.kind === 'wall') {
       return this.#wanted.atMs;
     }
-    return this.wallMsAt(this.#options.video.currentTime);
+    const { video } = this.#options;
+    return wallTimeAt(this.#pieces, video.currentTime) ?? nativeWallMs(video, video.currentTime);
   }
 
   /** Of a picture at this place of the element's time; null while unknown. */
   wallMsAt(timeS: number): number | null {
-    return wallTimeAt(this.#pieces, timeS) ?? nativeWallMs(this.#options.video, timeS);
+    return this.#engine.wallMsAt(timeS) ?? nativeWallMs(this.#options.video, timeS);
   }
 
   get positionMs(): number {

@@ -106,7 +106,12 @@ export const stampedPictures = async (
   name: string,
   segmentMaxCount = Number.POSITIVE_INFINITY,
 ): Promise<readonly StampedPicture[]> => {
-  const playlist = new URL(`/hls/${name}/video.m3u8?dvr=1`, sluice.httpUrl);
+  const multivariant = `${sluice.playlistUrl(name)}?dvr=1`;
+  const main = /^.*\bvideo\.m3u8.*$/m.exec(await (await fetch(multivariant)).text())?.[0];
+  if (main === undefined) {
+    return [];
+  }
+  const playlist = new URL(main, multivariant);
   const runs = segmentRuns(await (await fetch(playlist)).text(), segmentMaxCount);
   const pictures: StampedPicture[] = [];
   for (const { mapUri, segmentUris } of runs) {
