@@ -9,6 +9,7 @@ import type { LoopbackMode } from '../server/access/publish-policy.ts';
 import type { HttpServerOptions, TlsOptions } from '../server/api/http-server.ts';
 import type { SocketOptions } from '../server/api/routes/socket.ts';
 import type { CueOptions } from '../server/cues/cue-desk.ts';
+import type { DropsOptions } from '../server/drops/options.ts';
 import type { LinkCaptureOptions } from '../server/learning/link-captures.ts';
 import type { RtmpServerOptions } from '../server/ingest/rtmp/options.ts';
 import type { WebRtcPortOptions } from '../server/webrtc-transport/webrtc-port.ts';
@@ -249,6 +250,22 @@ const LADDER = z.strictObject({
   encoder: z.enum(['auto', 'software', 'vaapi', 'qsv', 'nvenc', 'videotoolbox']),
 }) satisfies z.ZodType<LadderOptions>;
 
+const DROPS = z.strictObject({
+  folder: z.string().min(1).max(1_024),
+  shopKeysFile: z.string().min(1).max(1_024),
+  shopKeysReloadEveryMs: DURATION_MS.min(100),
+  tokenSkewMaxS: z.number().min(0).max(600),
+  stockMaxCount: COUNT.max(1e6),
+  totalStockMaxCount: COUNT.max(1e7),
+  dropMaxCount: COUNT.max(1e5),
+  ticketsPerAddressMaxCount: COUNT,
+  claimsPerAddressMaxPerS: COUNT,
+  resumeMaxMs: DURATION_MS.min(60_000),
+  keepAfterEndMs: DURATION_MS,
+  journalMaxHours: z.number().min(0).max(1e6),
+  retryEveryMs: DURATION_MS.min(100),
+}) satisfies z.ZodType<DropsOptions & { readonly folder: string; readonly shopKeysFile: string }>;
+
 export const CONFIG_SCHEMA = z.strictObject({
   dataDir: z.string().min(1),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']) }),
@@ -265,6 +282,7 @@ export const CONFIG_SCHEMA = z.strictObject({
   replay: REPLAY,
   transcode: TRANSCODE,
   ladder: LADDER,
+  drops: DROPS,
   drain: z.strictObject({ drainMaxS: z.number().min(0).max(3_600) }),
 });
 

@@ -24,6 +24,7 @@ import { BroadcastHealth, createStudioView } from './broadcast-health.ts';
 import { BroadcastSummaries } from './broadcast-summaries.ts';
 import { CueDesk } from './cues/cue-desk.ts';
 import { Drain } from './drain.ts';
+import { openDropsDoor } from './drops-door.ts';
 import { RtmpServer } from './ingest/rtmp/server.ts';
 import { LinkCaptures } from './learning/link-captures.ts';
 import { createLearningView } from './learning-view.ts';
@@ -84,6 +85,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     hasTrustedProxy: config.http.trustedProxies.length > 0,
   });
 
+  const { drops, endpoint: dropsEndpoint } = await openDropsDoor(config, { keys, clock, log, metrics });
   const hub = new Hub({ settings: config.publish, clock, log, metrics });
   const drain = new Drain();
   const repair = new Repair({ hub, options: config.transcode, clock, log, metrics });
@@ -202,6 +204,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
       '/whep': gate.guard('live', whep),
       '/replay': gate.guard('replay', replay.endpoint),
     },
+    drops: dropsEndpoint,
     broadcasts: summaries,
     cues: desk,
     keys,
@@ -234,6 +237,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   drain.add('learning', async () => learning.close());
   drain.add('hub', (reason) => hub.close(reason));
   drain.add('http', (reason) => http.close(reason));
+  drain.add('drops', () => drops.stop());
   drain.add('hls', () => hls.close());
   drain.add('cues', () => desk.close());
   drain.add('replay', () => replay.close());

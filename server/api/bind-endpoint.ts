@@ -1,31 +1,41 @@
 /** Binds an `HttpEndpoint` (WHEP, LL-HLS: plain functions) to a Fastify route: bytes in, one answer out, whatever the content type. */
 import { Readable } from 'node:stream';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteOptions } from 'fastify';
 import type { HttpAnswer, HttpEndpoint, HttpRequest } from '../base/http-exchange.ts';
 import { AssertionFault } from '../base/assert.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Log } from '../observability/log.ts';
 
 export type BindOptions = {
-  readonly prefix: string;
   readonly endpoint: HttpEndpoint;
   readonly bodyMaxBytes: number;
   readonly log: Log;
 };
 
+export type BoundRoute = Pick<RouteOptions, 'method' | 'url'> & { readonly schema: FastifySchema };
+
 /** Every method and everything below `prefix` goes to the endpoint, which refuses what it does not know. */
-export const bindEndpoint = async (server: FastifyInstance, options: BindOptions): Promise<void> => {
+export const bindEndpoint = async (
+  server: FastifyInstance,
+  { prefix, ...options }: BindOptions & { readonly prefix: string },
+): Promise<void> => {
+  const method = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+  await bindRoutes(server, { ...options, routes: [{ method, url: `${prefix}/*`, schema: { hide: true } }] });
+};
+
+/** These routes go to the endpoint. */
+export const bindRoutes = async (
+  server: FastifyInstance,
+  { routes, ...options }: BindOptions & { readonly routes: readonly BoundRoute[] },
+): Promise<void> => {
   await server.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: options.bodyMaxBytes }, (_request, body, done) => {
       done(null, body);
     });
-    scope.route({
-      method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
-      url: `${options.prefix}/*`,
-      schema: { hide: true },
-      handler: async (request, reply) => answer(request, reply, options),
-    });
+    for (const route of routes) {
+      scope.route({ ...route, handler: async (request, reply) => answer(request, reply, options) });
+    }
   });
 };
 

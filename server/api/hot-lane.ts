@@ -1,10 +1,10 @@
 /**
- * A short way for what thousands ask for several times a second: plain GETs below given prefixes, on HTTP/1.1 connections. It reads request heads
+ * A short way for what thousands ask for several times a second: plain requests of given paths without a body, on HTTP/1.1 connections. It reads request heads
  * itself and writes each answer in one piece, whose bytes are kept for all who get the same answer; Node's own HTTP and the router cost about
  * twice as much per answer as all the rest together. Anything it does not know, down to an unusual header, makes it hand the connection over to the HTTP
  * server behind it, bytes and all, and that is where the connection stays.
  *
- *     GET PATH HTTP/1.1 CRLF (name: value CRLF)* CRLF        RFC 9112: what is taken; no body, no upgrade, no obsolete folding
+ *     METHOD PATH HTTP/1.1 CRLF (name: value CRLF)* CRLF     RFC 9112: what is taken; no body, no upgrade, no obsolete folding
  */
 import type { Server, Socket } from 'node:net';
 import { messageOf } from '../base/errors.ts';
@@ -12,10 +12,17 @@ import type { HttpAnswer, HttpEndpoint, HttpRequest } from '../base/http-exchang
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../observability/log.ts';
 
-export type HotLaneOptions = {
-  /** `/hls` takes `/hls/…`. */
+export type HotRoute = {
+  readonly method: 'GET' | 'POST';
+  /** What its paths begin with, slash included: `/hls/`. */
   readonly prefix: string;
+  /** How they go on; anything, where there is none. */
+  readonly form?: RegExp;
   readonly endpoint: HttpEndpoint;
+};
+
+export type HotLaneOptions = {
+  readonly routes: readonly HotRoute[];
   /** Requests that name who they are forwarded for are left to the server behind, which knows whom to believe. */
   readonly hasTrustedProxies: boolean;
   readonly headersMaxBytes: number;
@@ -31,16 +38,18 @@ type Parts = { readonly clock: Clock; readonly log: Log };
 const ONE_PIECE_MAX_BYTES = 32_768;
 /** Requests that were sent before the answer to the one before had come. */
 const PIPELINED_MAX_BYTES = 65_536;
+/** A method and a prefix are shorter. */
+const START_MAX_BYTES = 64;
 const HEAD_END = Buffer.from('\r\n\r\n');
 const EMPTY = Buffer.alloc(0);
 /** What would change how the request is to be read or answered. */
 const UNUSUAL =
-  /\n(?:content-length|transfer-encoding|expect|upgrade|http2-settings)[ \t]*:|\nconnection:(?! *keep-alive\r?$)|\n[ \t]/im;
+  /\n(?:transfer-encoding|expect|upgrade|http2-settings)[ \t]*:|\ncontent-length[ \t]*:(?! *0\r?$)|\nconnection:(?! *keep-alive\r?$)|\n[ \t]/im;
 const PLAIN_PATH = /^[\w./~-]+$/;
 const REASONS: Readonly<Record<number, string>> = {
-  ...{ 200: 'OK', 204: 'No Content', 304: 'Not Modified', 400: 'Bad Request', 401: 'Unauthorized', 404: 'Not Found' },
-  ...{ 405: 'Method Not Allowed', 429: 'Too Many Requests', 499: 'Client Closed', 500: 'Internal Server Error' },
-  503: 'Service Unavailable',
+  ...{ 200: 'OK', 201: 'Created', 204: 'No Content', 304: 'Not Modified', 400: 'Bad Request', 401: 'Unauthorized' },
+  ...{ 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed', 409: 'Conflict', 410: 'Gone' },
+  ...{ 429: 'Too Many Requests', 499: 'Client Closed', 500: 'Internal Server Error', 503: 'Service Unavailable' },
 };
 
 export class HotLane {
@@ -96,6 +105,9 @@ export class HotLane {
     return pieces;
   };
 }
+
+/** A request, and who answers it. */
+type HotRequest = { readonly route: HotRoute; readonly request: HttpRequest };
 
 type ConnectionParts = Parts & {
   readonly settings: HotLaneOptions;
@@ -187,12 +199,14 @@ class HotConnection {
   /** Half a head is not waited for longer than the server behind would; one that cannot be ours is its business at once. */
   #waitForHead(): void {
     const { settings, clock } = this.#parts;
-    const start = `GET ${settings.prefix}/`;
-    const seen = this.#pending.toString('latin1', 0, start.length);
+    const seen = this.#pending.toString('latin1', 0, START_MAX_BYTES);
     const nowMs = clock.nowMs();
     this.#headSinceMs ??= nowMs;
     const isLate = nowMs - this.#headSinceMs > settings.requestTimeoutMs;
-    if (!start.startsWith(seen) || this.#pending.byteLength > settings.headersMaxBytes) {
+    const mayBeOurs = settings.routes.some(
+      (route) => startOf(route).startsWith(seen) || seen.startsWith(startOf(route)),
+    );
+    if (!mayBeOurs || this.#pending.byteLength > settings.headersMaxBytes) {
       this.#handOver();
     } else if (isLate) {
       this.#socket.destroy();
@@ -218,21 +232,23 @@ class HotConnection {
     socket.resume();
   }
 
-  #parse(head: string): HttpRequest | undefined {
+  #parse(head: string): HotRequest | undefined {
     const lineEnd = head.indexOf('\r\n');
     const line = lineEnd < 0 ? head : head.slice(0, lineEnd);
-    const { prefix } = this.#parts.settings;
-    const headers = lineEnd < 0 ? undefined : this.#readHeaders(head.slice(lineEnd));
-    if (headers === undefined || !line.startsWith(`GET ${prefix}/`) || !line.endsWith(' HTTP/1.1')) {
+    const route = this.#parts.settings.routes.find((each) => line.startsWith(startOf(each)));
+    const headers = lineEnd < 0 || route === undefined ? undefined : this.#readHeaders(head.slice(lineEnd));
+    if (headers === undefined || route === undefined || !line.endsWith(' HTTP/1.1')) {
       return undefined;
     }
-    const target = line.slice(4, -9);
+    const target = line.slice(route.method.length + 1, -9);
     const queryAt = target.indexOf('?');
     const path = queryAt < 0 ? target : target.slice(0, queryAt);
     // Percent-encoding and odd characters are the router's to judge.
-    return PLAIN_PATH.test(path)
-      ? this.#toRequest({ path, headers, search: queryAt < 0 ? '' : target.slice(queryAt + 1) })
-      : undefined;
+    if (!PLAIN_PATH.test(path) || route.form?.test(path) === false) {
+      return undefined;
+    }
+    const search = queryAt < 0 ? '' : target.slice(queryAt + 1);
+    return { route, request: this.#toRequest({ method: route.method, path, headers, search }) };
   }
 
   /** A player sends the same lines with every request. Undefined: not to be taken. */
@@ -247,7 +263,12 @@ class HotConnection {
   }
 
   /** What few requests need is made only when it is asked for. */
-  #toRequest(read: { path: string; headers: Readonly<Record<string, string>>; search: string }): HttpRequest {
+  #toRequest(read: {
+    method: string;
+    path: string;
+    headers: Readonly<Record<string, string>>;
+    search: string;
+  }): HttpRequest {
     let query: URLSearchParams | undefined;
     let gone: AbortController | undefined;
     const signalOf = (): AbortSignal => {
@@ -258,7 +279,7 @@ class HotConnection {
       return gone.signal;
     };
     return {
-      method: 'GET',
+      method: read.method,
       path: read.path,
       get query() {
         return (query ??= new URLSearchParams(read.search));
@@ -272,9 +293,9 @@ class HotConnection {
     };
   }
 
-  async #answer(request: HttpRequest): Promise<void> {
+  async #answer(asked: HotRequest): Promise<void> {
     this.#isAnswering = true;
-    const answer = await this.#ask(request);
+    const answer = await this.#ask(asked);
     this.#gone = undefined;
     if (this.#socket.destroyed) {
       return;
@@ -297,11 +318,11 @@ class HotConnection {
     }
   };
 
-  async #ask(request: HttpRequest): Promise<HttpAnswer> {
+  async #ask({ route, request }: HotRequest): Promise<HttpAnswer> {
     try {
-      return await this.#parts.settings.endpoint(request);
+      return await route.endpoint(request);
     } catch (error) {
-      this.#parts.log.error('http.endpoint.failed', { path: this.#parts.settings.prefix, error: messageOf(error) });
+      this.#parts.log.error('http.endpoint.failed', { path: route.prefix, error: messageOf(error) });
       return { status: 500, headers: { 'content-type': 'application/json' }, body: '{"error":"INTERNAL"}' };
     }
   }
@@ -321,6 +342,8 @@ class HotConnection {
     return isTaken;
   }
 }
+
+const startOf = ({ method, prefix }: HotRoute): string => `${method} ${prefix}`;
 
 /** Of lines that each begin with CRLF; undefined when one is no header line. */
 const headersOf = (text: string): Record<string, string> | undefined => {

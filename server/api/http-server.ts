@@ -9,10 +9,12 @@ import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { bindEndpoint, loggablePath } from './bind-endpoint.ts';
 import { ConnectionGate } from './connection-gate.ts';
+import type { HotRoute } from './hot-lane.ts';
 import { HotLane } from './hot-lane.ts';
 import { HEADERS_MAX_BYTES, createPlainDoor, createTlsDoor } from './doors.ts';
 import { registerBroadcasts } from './routes/broadcasts.ts';
 import { registerCues } from './routes/cues.ts';
+import { CLAIMS_ROUTE, registerDrops } from './routes/drops.ts';
 import { registerKeys } from './routes/keys.ts';
 import { registerLearning } from './routes/learning.ts';
 import { registerOperations } from './routes/operations.ts';
@@ -100,6 +102,7 @@ export type HttpServerParts = {
   readonly dataDir: string;
   readonly socketSettings: SocketOptions;
   readonly endpoints: Readonly<Record<string, HttpEndpoint>>;
+  readonly drops: HttpEndpoint;
   readonly broadcasts: BroadcastsView;
   readonly cues: CuesView;
   readonly keys: KeysView;
@@ -124,7 +127,7 @@ export type HttpPorts = { readonly http: number; readonly https: number | undefi
 
 /** How long open answers may take to end by themselves before their connections are cut. */
 const CLOSE_GRACE_MS = 1_000;
-/** What is asked for thousands of times a second. */
+/** What is asked for thousands of times a second, beside claims. */
 const HOT_PREFIX = '/hls';
 
 export class HttpServer {
@@ -133,7 +136,7 @@ export class HttpServer {
   readonly #sockets: WatchSockets;
   readonly #certificates: CertificateSource | undefined;
   readonly #plainDoor: FastifyInstance;
-  readonly #hotLane: HotLane | undefined;
+  readonly #hotLane: HotLane;
   readonly #tlsDoor: FastifyInstance | undefined;
 
   /** Throws `WorldError` (`TLS_…`) when the certificate that is configured cannot be used. */
@@ -144,7 +147,7 @@ export class HttpServer {
     this.#sockets = new WatchSockets({ ...parts, settings: parts.socketSettings });
     this.#plainDoor = createPlainDoor(settings);
     this.#hotLane = createHotLane(parts);
-    this.#hotLane?.attach(this.#plainDoor.server);
+    this.#hotLane.attach(this.#plainDoor.server);
     if (isTlsWanted(tls)) {
       this.#certificates = new CertificateSource(tls, parts);
       this.#tlsDoor = createTlsDoor({ ...settings, ...tls }, { certificates: this.#certificates, metrics });
@@ -161,7 +164,7 @@ export class HttpServer {
   async close(reason: string): Promise<void> {
     this.#certificates?.close();
     this.#sockets.close(reason);
-    this.#hotLane?.close();
+    this.#hotLane.close();
     const timer = setTimeout(() => this.#gate.destroyAll(), CLOSE_GRACE_MS);
     await Promise.all([this.#plainDoor.close(), this.#tlsDoor?.close()]);
     clearTimeout(timer);
@@ -182,6 +185,7 @@ export class HttpServer {
     for (const [prefix, endpoint] of Object.entries(endpoints)) {
       await bindEndpoint(server, { prefix, endpoint, bodyMaxBytes: settings.bodyMaxBytes, log });
     }
+    await registerDrops(server, { endpoint: this.#parts.drops, bodyMaxBytes: settings.bodyMaxBytes, log });
     await server.register(async (scope) => {
       await scope.register(rateLimit, {
         max: settings.apiRateMaxPerMin,
@@ -220,12 +224,14 @@ export class HttpServer {
   }
 }
 
-const createHotLane = ({ endpoints, settings, clock, log }: HttpServerParts): HotLane | undefined => {
-  const endpoint = endpoints[HOT_PREFIX];
+const createHotLane = ({ endpoints, drops, settings, clock, log }: HttpServerParts): HotLane => {
+  const hls = endpoints[HOT_PREFIX];
   const bounds = { headersMaxBytes: HEADERS_MAX_BYTES, hasTrustedProxies: settings.trustedProxies.length > 0 };
-  return endpoint === undefined
-    ? undefined
-    : new HotLane({ ...settings, ...bounds, prefix: HOT_PREFIX, endpoint }, { clock, log });
+  const routes: HotRoute[] = [{ ...CLAIMS_ROUTE, endpoint: drops }];
+  if (hls !== undefined) {
+    routes.unshift({ method: 'GET', prefix: `${HOT_PREFIX}/`, endpoint: hls });
+  }
+  return new HotLane({ ...settings, ...bounds, routes }, { clock, log });
 };
 
 const statusOf = (error: unknown): number =>

@@ -6,6 +6,7 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { closeBrowser } from '../support/browser.ts';
 import { cuesBench } from './cues.ts';
+import { dropsBench } from './drops.ts';
 import { feedbackBench } from './feedback.ts';
 import { hlsBesideNginxBench } from './hls-beside-nginx.ts';
 import { hlsBlockedBench } from './hls-blocked.ts';
@@ -32,6 +33,7 @@ const BENCHES: readonly Bench[] = [
   pinnedLoadBench,
   hlsBlockedBench,
   hlsBesideNginxBench,
+  dropsBench,
   recorderBench,
   replayOpenBench,
   memoryBench,

@@ -157,6 +157,10 @@ const partsFor = (fixture: ApiFixture, watchers: Set<() => void>): HttpServerPar
       throw new Error('secret detail');
     },
   },
+  drops: async (request) => {
+    fixture.requests.push(request);
+    return { status: 409, headers: { 'content-type': 'application/json' }, body: '{"error":"DROP_SOLD_OUT"}' };
+  },
   broadcasts: {
     list: () => [fixture.summary],
     find: (name) => (name === 'demo' ? fixture.summary : undefined),

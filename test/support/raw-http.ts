@@ -55,7 +55,7 @@ export class RawConnection {
 
   /** `lines`: more header lines, each ended by CRLF. One request at a time. */
   send(
-    request: { path: string; lines?: string; keepsBody?: boolean },
+    request: { path: string; method?: 'GET' | 'POST'; lines?: string; keepsBody?: boolean },
     onResponse: (response: RawResponse) => void,
     onFailure: (reason: string) => void,
   ): void {
@@ -67,7 +67,7 @@ export class RawConnection {
     this.#chunks = request.keepsBody === true ? [] : undefined;
     this.#sentAtMs = performance.now();
     this.#firstByteAtMs = 0;
-    this.#socket.write(`GET ${request.path} HTTP/1.1\r\nHost: x\r\n${request.lines ?? ''}\r\n`);
+    this.#socket.write(`${request.method ?? 'GET'} ${request.path} HTTP/1.1\r\nHost: x\r\n${request.lines ?? ''}\r\n`);
   }
 
   async get(path: string, options: { lines?: string; keepsBody?: boolean } = {}): Promise<RawResponse> {

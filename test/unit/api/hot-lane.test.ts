@@ -28,19 +28,22 @@ describe('hot lane', () => {
     requests = [];
     answerTo = async (request) => Promise.resolve(ok(`hot ${request.path}`));
     server = createServer((request, response) => response.end(`http ${request.method} ${request.url}`));
+    const endpoint = async (request: HttpRequest): Promise<HttpAnswer> => {
+      requests.push(request);
+      return answerTo(request);
+    };
     lane = new HotLane(
       {
         ...{
-          prefix: '/hls',
           hasTrustedProxies: true,
           headersMaxBytes: 2_048,
           requestTimeoutMs: 15_000,
           idleTimeoutMs: 60_000,
         },
-        endpoint: async (request) => {
-          requests.push(request);
-          return answerTo(request);
-        },
+        routes: [
+          { method: 'GET', prefix: '/hls/', endpoint },
+          { method: 'POST', prefix: '/api/shop/', form: /\/claims$/, endpoint },
+        ],
       },
       { clock, log: silentLog },
     );
@@ -88,6 +91,29 @@ describe('hot lane', () => {
     assert.equal(requests[0]!.headers['accept-encoding'], 'gzip');
     line.socket.write(get('/hls/demo/second'));
     await sees(line, 'hot /hls/demo/second');
+  });
+
+  test('a POST without a body of a path that is named is taken too, others are not', async () => {
+    const post = (path: string, lines = ''): string => `POST ${path} HTTP/1.1\r\nHost: x\r\n${lines}\r\n`;
+    const line = dial();
+    line.socket.write(post('/api/shop/1/claims') + post('/api/shop/2/claims?a=b', 'Content-Length: 0\r\n'));
+    await sees(line, 'hot /api/shop/2/claims');
+    assert.deepEqual(
+      requests.map(({ method, path }) => `${method} ${path}`),
+      ['POST /api/shop/1/claims', 'POST /api/shop/2/claims'],
+    );
+    for (const other of [
+      post('/api/shop/1'),
+      get('/api/shop/1/claims'),
+      post('/api/shop/1/claims', 'Content-Length: 00\r\n'),
+      `${post('/api/shop/1/claims', 'Content-Length: 2\r\n')}hi`,
+      `${post('/api/shop/1/claims', 'Transfer-Encoding: chunked\r\n')}0\r\n\r\n`,
+    ]) {
+      const behind = dial();
+      behind.socket.write(other);
+      await sees(behind, `http ${other.slice(0, other.indexOf(' HTTP'))}`);
+    }
+    assert.equal(requests.length, 2);
   });
 
   test('anything else goes to the HTTP server behind, bytes and all, also in the middle of a connection', async () => {

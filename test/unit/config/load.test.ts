@@ -9,6 +9,7 @@ import { SHARE_DEFAULTS } from '../../../server/access/address-share.ts';
 import { PLAYBACK_TOKEN_DEFAULTS } from '../../../server/access/playback-gate.ts';
 import { DEFAULT_HTTP_SERVER_OPTIONS, DEFAULT_TLS_OPTIONS } from '../../../server/api/http-server.ts';
 import { DEFAULT_SOCKET_OPTIONS } from '../../../server/api/routes/socket.ts';
+import { DROPS_DEFAULTS } from '../../../server/drops/options.ts';
 import { LINK_CAPTURE_DEFAULTS } from '../../../server/learning/link-captures.ts';
 import { DEFAULT_RTMP_OPTIONS } from '../../../server/ingest/rtmp/options.ts';
 import { HLS_DEFAULTS } from '../../../server/relay/hls/http-handler.ts';
@@ -43,6 +44,7 @@ test('default.yaml says what the parts default to', () => {
   assert.deepEqual(config.hls, hls);
   assert.deepEqual(config.transcode, ESSENTIALS_DEFAULTS);
   assert.deepEqual(config.ladder, LADDER_DEFAULTS);
+  assert.deepEqual({ ...config.drops, ...DROPS_DEFAULTS }, config.drops);
   assert.deepEqual({ ...config.replay, ...RECORDER_DEFAULTS }, config.replay);
 });
 
