@@ -24,6 +24,7 @@ import { BroadcastHealth, createStudioView } from './broadcast-health.ts';
 import { BroadcastSummaries } from './broadcast-summaries.ts';
 import { CueDesk } from './cues/cue-desk.ts';
 import { Drain } from './drain.ts';
+import { joinDrops } from './drop-cues.ts';
 import { openDropsDoor } from './drops-door.ts';
 import { RtmpServer } from './ingest/rtmp/server.ts';
 import { LinkCaptures } from './learning/link-captures.ts';
@@ -206,7 +207,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     },
     drops: dropsEndpoint,
     broadcasts: summaries,
-    cues: desk,
+    cues: joinDrops(desk, drops),
     keys,
     tokens,
     replays: createReplaysView(replay.library, { keys }),

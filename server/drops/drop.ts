@@ -39,6 +39,8 @@ const AVAILABLE: Chance = { kind: 'available' };
 
 export class Drop {
   readonly header: DropHeader;
+  /** When its cue is to fire, as far as anybody can say; only for those who are too early. */
+  expectedAtWallMs: number | undefined;
   #terms: DropTerms;
   #isOpen = false;
   #end: DropEnd | undefined;
@@ -100,8 +102,8 @@ export class Drop {
       return OVER;
     }
     if (!this.#opensBy(nowWallMs)) {
-      const { opensAtWallMs } = this.#terms;
-      return { kind: 'early', waitMs: opensAtWallMs === null ? null : opensAtWallMs - nowWallMs };
+      const waitMs = (this.#terms.opensAtWallMs ?? this.expectedAtWallMs ?? nowWallMs) - nowWallMs;
+      return { kind: 'early', waitMs: waitMs > 0 ? waitMs : null };
     }
     return this.#claims.length >= this.#terms.stock ? SOLD_OUT : AVAILABLE;
   }

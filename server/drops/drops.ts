@@ -32,16 +32,25 @@ export type DropRefusal = { readonly code: DropRefusalCode; readonly detail: str
 export type DropRefusalCode =
   'DROP_ID_INVALID' | 'DROP_STOCK_INVALID' | 'DROPS_FULL' | 'SHOP_KEYS_ABSENT' | 'DROP_JOURNAL_DAMAGED';
 
+/** `expectedAtWallMs`: when its cue is to fire, for those who are too early. */
+export type DropWish = DropRef & DropTerms & { readonly expectedAtWallMs?: number };
+
 /** For who arms and fires cues. All of it may be called again: after a restart of either side the same calls lead to the same state. */
 export type DropDesk = {
+  /** Why there can be no such drop; undefined: there can. */
+  check(wish: DropRef & { readonly stock: number }): DropRefusal | undefined;
   /**
-   * A cue with a stock was armed or edited. `opensAtWallMs` (`clock` mode): it opens by itself then; null (`media` mode): with `open`. A drop of the same name
-   * and id that is not over goes on, with its tickets; else a new one begins.
+   * A cue with a stock was armed or edited. `opensAtWallMs` (`clock` mode, once its cue has fired): it opens by itself then; null: with `open`. A drop of the
+   * same name and id that is not over goes on, with its tickets; else a new one begins.
    */
-  prepare(wish: DropRef & DropTerms): DropRefusal | undefined;
+  prepare(wish: DropWish): DropRefusal | undefined;
+  /** Another stock. What is over stays so: an edited text must not sell the same thing twice. Nothing happens where there is no drop yet. */
+  restock(ref: DropRef, stock: number): void;
   /** Its cue has fired. */
   open(ref: DropRef): void;
-  /** Its cue was withdrawn, or the broadcast has ended: nobody gets a ticket any more; who has one may ask for it again for a while. */
+  /** After a restart of the server: its cue is still on. */
+  keep(ref: DropRef): void;
+  /** Its cue was withdrawn, or is over: nobody gets a ticket any more; who has one may ask for it again for a while. */
   close(ref: DropRef, reason: 'withdrawn' | 'ended'): void;
 };
 
@@ -135,7 +144,11 @@ export class Drops implements DropDesk {
     return this.#signer.keySet;
   }
 
-  prepare({ broadcast, id, stock, opensAtWallMs }: DropRef & DropTerms): DropRefusal | undefined {
+  check({ broadcast, id, stock }: DropRef & { readonly stock: number }): DropRefusal | undefined {
+    return this.#refusalOf({ broadcast, id, stock }, this.#runs.get(keyOf({ broadcast, id })));
+  }
+
+  prepare({ broadcast, id, stock, opensAtWallMs, expectedAtWallMs }: DropWish): DropRefusal | undefined {
     const known = this.#runs.get(keyOf({ broadcast, id }));
     const refusal = this.#refusalOf({ broadcast, id, stock }, known);
     if (refusal !== undefined) {
@@ -143,11 +156,11 @@ export class Drops implements DropDesk {
       return refusal;
     }
     const terms = { stock, opensAtWallMs };
-    if (known === undefined || known.drop.isOver) {
-      this.#begin({ broadcast, id }, terms);
-    } else {
-      this.#edit(known, terms);
+    const run = known === undefined || known.drop.isOver ? this.#begin({ broadcast, id }, terms) : known;
+    if (run === known) {
+      this.#edit(run, terms);
     }
+    run.drop.expectedAtWallMs = expectedAtWallMs;
     return undefined;
   }
 
@@ -161,6 +174,28 @@ export class Drops implements DropDesk {
       run.drop.open();
       void run.journal.append({ type: 'opened' });
       this.#parts.log.info('drop.opened', { broadcast: ref.broadcast, drop: ref.id, stock: run.drop.terms.stock });
+    }
+  }
+
+  restock({ broadcast, id }: DropRef, stock: number): void {
+    const run = this.#runs.get(keyOf({ broadcast, id }));
+    if (run?.drop.isOver === false) {
+      const { opensAtWallMs } = run.drop.terms;
+      const { expectedAtWallMs } = run.drop;
+      this.prepare({
+        broadcast,
+        id,
+        stock,
+        opensAtWallMs,
+        ...(expectedAtWallMs === undefined ? {} : { expectedAtWallMs }),
+      });
+    }
+  }
+
+  keep(ref: DropRef): void {
+    const run = this.#runs.get(keyOf(ref));
+    if (run !== undefined) {
+      run.resumesBeforeMs = undefined;
     }
   }
 
@@ -332,7 +367,7 @@ export class Drops implements DropDesk {
     return undefined;
   }
 
-  #begin(ref: DropRef, terms: DropTerms): void {
+  #begin(ref: DropRef, terms: DropTerms): Run {
     const { clock, log, folder } = this.#parts;
     const runId = randomBytes(16).toString('hex');
     const isDemo = ref.broadcast === DEMO_NAME;
@@ -344,6 +379,7 @@ export class Drops implements DropDesk {
     void run.journal?.append({ type: 'header', header: drop.header });
     void run.journal?.append({ type: 'terms', terms });
     log.info('drop.prepared', { broadcast: ref.broadcast, drop: ref.id, runId, isDemo, ...terms });
+    return run;
   }
 
   #edit(run: Run, terms: DropTerms): void {
