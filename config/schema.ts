@@ -12,6 +12,7 @@ import type { CueOptions } from '../server/cues/cue-desk.ts';
 import type { DropsOptions } from '../server/drops/options.ts';
 import type { LinkCaptureOptions } from '../server/learning/link-captures.ts';
 import type { RtmpServerOptions } from '../server/ingest/rtmp/options.ts';
+import type { WhipOptions } from '../server/ingest/whip/options.ts';
 import type { WebRtcPortOptions } from '../server/webrtc-transport/webrtc-port.ts';
 import type { CongestionOptions } from '../server/relay/webrtc/congestion-options.ts';
 import type { WebRtcOutOptions } from '../server/relay/webrtc/options.ts';
@@ -87,6 +88,18 @@ const RTMP = z.strictObject({
   tickEveryMs: DURATION_MS.min(10).max(5_000),
   turnMessageMaxCount: COUNT,
 }) satisfies z.ZodType<RtmpServerOptions>;
+
+const WHIP = z.strictObject({
+  sessionMaxCount: COUNT,
+  requestsPerMinute: COUNT,
+  keyframeEveryMs: DURATION_MS.min(500).max(10_000),
+  repairWaitMaxMs: DURATION_MS.max(5_000),
+  reorderWaitMaxMs: DURATION_MS.max(5_000),
+  feedbackEveryMs: DURATION_MS.min(20).max(250),
+  bufferMaxBytes: BYTES.min(262_144),
+  pictureMaxBytes: BYTES.min(65_536),
+  idleTimeoutMs: DURATION_MS.min(1_000),
+}) satisfies z.ZodType<WhipOptions>;
 
 const GOP_CACHE = z.strictObject({ cacheMaxBytes: BYTES, cacheMaxCount: COUNT });
 
@@ -273,6 +286,7 @@ export const CONFIG_SCHEMA = z.strictObject({
   tls: TLS,
   sockets: SOCKETS,
   rtmp: RTMP,
+  whip: WHIP,
   publish: PUBLISH,
   watch: WATCH,
   webrtc: WEBRTC,

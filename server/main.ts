@@ -27,6 +27,8 @@ import { Drain } from './drain.ts';
 import { joinDrops } from './drop-cues.ts';
 import { openDropsDoor } from './drops-door.ts';
 import { RtmpServer } from './ingest/rtmp/server.ts';
+import { createWhipEndpoint } from './ingest/whip/endpoint.ts';
+import { WhipServer } from './ingest/whip/whip-server.ts';
 import { LinkCaptures } from './learning/link-captures.ts';
 import { createLearningView } from './learning-view.ts';
 import { Learning } from './learning/learning.ts';
@@ -55,6 +57,7 @@ import { listWebRtcViewers } from './viewer-timelines.ts';
 import { createHintsView } from './playback-hints.ts';
 import { createSmoothnessView } from './smoothness.ts';
 import { createSessionsView } from './viewer-sessions.ts';
+import { iceServerLink } from './webrtc-transport/ice-server-link.ts';
 import { WebRtcPort } from './webrtc-transport/webrtc-port.ts';
 import { welcomeText } from './welcome.ts';
 
@@ -160,12 +163,19 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     authorise: () => true,
     lacking: ({ name }) => repair.lackingPictureOf(name),
   });
-  const rtmp = new RtmpServer({
-    options: config.rtmp,
-    gate: createPublishGate({ hub, keys, isLoopbackOpen: isLoopbackTrusted, isDraining: () => drain.isDraining, log }),
+  const publishGate = createPublishGate({
+    ...{ hub, keys, log },
+    isLoopbackOpen: isLoopbackTrusted,
+    isDraining: () => drain.isDraining,
+  });
+  const rtmp = new RtmpServer({ options: config.rtmp, gate: publishGate, clock, log, metrics });
+  const whipServer = new WhipServer({ settings: config.whip, port: webRtcPort, clock, log, metrics });
+  const whip = createWhipEndpoint({
+    server: whipServer,
+    gate: publishGate,
+    isKey: (name, key) => keys.isPublishKey(name, key),
+    iceServerLinks: config.webrtc.iceServers.map(iceServerLink),
     clock,
-    log,
-    metrics,
   });
   const replay = new ReplayDoor({
     recordings,
@@ -182,7 +192,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
       const broadcast = hub.find(name);
       return hls.viewerCount(name) + (broadcast === undefined ? 0 : webRtc.viewerCount(broadcast));
     },
-    findingsOf: (name) => rtmp.findings(name),
+    findingsOf: (name) => [...rtmp.findings(name), ...whipServer.findings(name)],
     recordingOf: (broadcastId) => recorder.statusOf(broadcastId),
     ladderOf: (name) => ladders.statusOf(name),
     encoder: () => ladders.encoder,
@@ -203,6 +213,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     endpoints: {
       '/hls': gate.guard('live', waiting.guard(hls.endpoint)),
       '/whep': gate.guard('live', whep),
+      '/whip': whip,
       '/replay': gate.guard('replay', replay.endpoint),
     },
     drops: dropsEndpoint,
@@ -234,6 +245,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   });
 
   drain.add('rtmp', (reason) => rtmp.close(reason));
+  drain.add('whip', async (reason) => whipServer.close(reason));
   drain.add('webrtc', (reason) => webRtc.close(reason));
   drain.add('learning', async () => learning.close());
   drain.add('hub', (reason) => hub.close(reason));

@@ -7,7 +7,9 @@ import type { Clock } from '../base/clock.ts';
 import { Closer } from '../base/closer.ts';
 import { ProtocolError } from '../base/errors.ts';
 import type { IceCredentials } from './sdp-offer.ts';
+import type { MasterKey } from './srtp.ts';
 import { SrtcpContext, SrtpProtector } from './srtp.ts';
+import { SrtpOpener } from './srtp-opener.ts';
 import type { StunMessage } from './stun.ts';
 import { hasValidIntegrity } from './stun.ts';
 import type { DtlsFingerprint, DtlsIdentity, SrtpKeys } from './werift-dtls.ts';
@@ -32,6 +34,8 @@ export type PeerListener = {
   onConnected(): void;
   /** A decrypted RTCP compound. A view that is valid during the call. */
   onRtcp(compound: Buffer): void;
+  /** A decrypted RTP packet, the listener's to keep. Left out: none is expected, and what comes is dropped. */
+  onRtp?(packet: Buffer): void;
   onClosed(reason: string): void;
 };
 
@@ -60,6 +64,8 @@ export class PeerTransport {
   #protector: SrtpProtector | undefined;
   #rtcpOut: SrtcpContext | undefined;
   #rtcpIn: SrtcpContext | undefined;
+  /** Only where the owner expects media. */
+  #rtpIn: SrtpOpener | undefined;
   #rejectedCount = 0;
 
   constructor(options: {
@@ -169,22 +175,27 @@ export class PeerTransport {
     this.#dtls.onDatagram(datagram);
   }
 
-  /** RTCP, as RFC 5761 4 tells it from RTP. RTP is not expected from a viewer and is dropped. */
+  /** RTP or RTCP, told apart as RFC 5761 4 has it. */
   onMedia(datagram: Buffer): void {
     const type = datagram[1] ?? 0;
-    if (this.#rtcpIn === undefined || type < 192 || type > 223) {
-      this.#rejectedCount += 1;
-      return;
-    }
-    let compound: Buffer;
+    const isRtcp = type >= 192 && type <= 223;
+    let plain: Buffer | undefined;
     try {
-      compound = this.#rtcpIn.unprotect(datagram);
+      plain = isRtcp ? this.#rtcpIn?.unprotect(datagram) : this.#rtpIn?.open(datagram);
     } catch (error) {
       this.#reject(error);
       return;
     }
+    if (plain === undefined) {
+      this.#rejectedCount += 1;
+      return;
+    }
     this.#lastHeardAtMs = this.#clock.nowMs();
-    this.#listener?.onRtcp(compound);
+    if (isRtcp) {
+      this.#listener?.onRtcp(plain);
+    } else {
+      this.#listener?.onRtp?.(plain);
+    }
   }
 
   /** Encrypts and sends a compound RTCP packet; nothing happens before the keys are there. */
@@ -224,7 +235,9 @@ export class PeerTransport {
     const local = { profile: keys.profile, key: keys.localKey, salt: keys.localSalt };
     this.#protector = new SrtpProtector(local);
     this.#rtcpOut = new SrtcpContext(local);
-    this.#rtcpIn = new SrtcpContext({ profile: keys.profile, key: keys.remoteKey, salt: keys.remoteSalt });
+    const remote: MasterKey = { profile: keys.profile, key: keys.remoteKey, salt: keys.remoteSalt };
+    this.#rtcpIn = new SrtcpContext(remote);
+    this.#rtpIn = this.#listener?.onRtp === undefined ? undefined : new SrtpOpener(remote);
     this.#connectIfReady();
   }
 

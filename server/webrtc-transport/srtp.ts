@@ -1,6 +1,6 @@
 /**
  * SRTP and SRTCP (RFC 3711, RFC 7714) on node:crypto: AEAD_AES_128_GCM, which we choose, and AES_CM_128_HMAC_SHA1_80 for peers
- * that have nothing better. RTP only outwards and RTCP both ways; the key derivation rate is 0.
+ * that have nothing better. RTP outwards and RTCP both ways (`srtp-opener.ts`: RTP inwards); the key derivation rate is 0.
  */
 import { createCipheriv, createDecipheriv, createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
@@ -10,8 +10,8 @@ import { AEAD_AES_128_GCM } from './werift-dtls.ts';
 
 /** What protection adds to an RTP packet at most. */
 export const SRTP_TAG_MAX_BYTES = 16;
-const GCM_TAG_BYTES = 16;
-const HMAC_TAG_BYTES = 10;
+export const GCM_TAG_BYTES = 16;
+export const HMAC_TAG_BYTES = 10;
 const RTCP_HEADER_BYTES = 8;
 const INDEX_BYTES = 4;
 const ENCRYPTED_FLAG = 0x80000000;
@@ -19,7 +19,7 @@ const FAILED = 'SRTCP_AUTHENTICATION_FAILED';
 /** RFC 3711 3.3.2 demands a window of 64 at least. */
 const REPLAY_WINDOW = 64;
 
-type SessionKeys = { readonly cipherKey: KeyObject; readonly salt: Buffer; readonly authKey: KeyObject };
+export type SessionKeys = { readonly cipherKey: KeyObject; readonly salt: Buffer; readonly authKey: KeyObject };
 
 /** RFC 3711 4.3.1: AES in counter mode over the salt, with the label mixed in at byte 7. */
 const derive = (masterKey: Uint8Array, masterSalt: Uint8Array, label: number, bytes: number): Buffer => {
@@ -29,7 +29,7 @@ const derive = (masterKey: Uint8Array, masterSalt: Uint8Array, label: number, by
   return createCipheriv('aes-128-ctr', masterKey, iv).update(Buffer.alloc(bytes));
 };
 
-const deriveAll = (masterKey: Uint8Array, masterSalt: Uint8Array, firstLabel: number): SessionKeys => ({
+export const deriveAll = (masterKey: Uint8Array, masterSalt: Uint8Array, firstLabel: number): SessionKeys => ({
   cipherKey: createSecretKey(derive(masterKey, masterSalt, firstLabel, 16)),
   authKey: createSecretKey(derive(masterKey, masterSalt, firstLabel + 1, 20)),
   salt: derive(masterKey, masterSalt, firstLabel + 2, 14),
@@ -97,7 +97,7 @@ export type RtpPlace = {
 };
 
 /** RFC 3711 4.1.1: salt, SSRC and packet index, with the last 16 bits left for the block counter. */
-const writeCounterIv = (iv: Buffer, salt: Buffer, index: { ssrc: number; high: number; low: number }): void => {
+export const writeCounterIv = (iv: Buffer, salt: Buffer, index: { ssrc: number; high: number; low: number }): void => {
   iv.fill(0);
   iv.writeUInt32BE(index.ssrc, 4);
   iv.writeUInt16BE(index.high, 8);
@@ -105,7 +105,7 @@ const writeCounterIv = (iv: Buffer, salt: Buffer, index: { ssrc: number; high: n
   xorInto(iv, salt, 14);
 };
 
-const xorInto = (target: Buffer, mask: Buffer, bytes: number): void => {
+export const xorInto = (target: Buffer, mask: Buffer, bytes: number): void => {
   for (let index = 0; index < bytes; index += 1) {
     target[index] = (target[index] ?? 0) ^ (mask[index] ?? 0);
   }

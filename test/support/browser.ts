@@ -14,6 +14,9 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
   '--autoplay-policy=no-user-gesture-required',
+  // Whoever asks for a camera gets a made-up one, and is not asked.
+  '--use-fake-device-for-media-stream=fps=30',
+  '--use-fake-ui-for-media-stream',
   // Several pages are measured at once: none may be taken for hidden.
   '--disable-background-timer-throttling',
   '--disable-backgrounding-occluded-windows',

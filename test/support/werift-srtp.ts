@@ -4,13 +4,24 @@ import type { SrtpKeys } from '../../server/webrtc-transport/werift-dtls.ts';
 
 /** Both throw on what is not authentic. */
 export type WeriftSession = { encrypt(bytes: Buffer): Buffer; decrypt(bytes: Buffer): Buffer };
+export type WeriftRtpSession = {
+  encrypt(payload: Buffer, header: object): Buffer;
+  decrypt(bytes: Buffer): Buffer;
+};
 
 const werift = createRequire(import.meta.url)('werift') as {
-  SrtpSession: new (config: object) => WeriftSession;
+  RtpPacket: { deSerialize(bytes: Buffer): { readonly header: object; readonly payload: Buffer } };
+  SrtpSession: new (config: object) => WeriftRtpSession;
   SrtcpSession: new (config: object) => WeriftSession;
 };
 
-export const openSrtp = (keys: SrtpKeys): WeriftSession => new werift.SrtpSession(configOf(keys));
+export const openSrtp = (keys: SrtpKeys): WeriftRtpSession => new werift.SrtpSession(configOf(keys));
+
+/** One packet in clear, encrypted as its header says. */
+export const encryptRtp = (session: WeriftRtpSession, packet: Buffer): Buffer => {
+  const { header, payload } = werift.RtpPacket.deSerialize(packet);
+  return session.encrypt(payload, header);
+};
 
 export const openSrtcp = (keys: SrtpKeys): WeriftSession => new werift.SrtcpSession(configOf(keys));
 

@@ -7,7 +7,7 @@ import type { RtcpItem } from '../../server/media/rtp/rtcp.ts';
 import { parseRtcp } from '../../server/media/rtp/rtcp.ts';
 import type { RtpPacket } from '../../server/media/rtp/rtp-header.ts';
 import { parseRtpPacket } from '../../server/media/rtp/rtp-header.ts';
-import { openSrtcp, openSrtp, type WeriftSession } from './werift-srtp.ts';
+import { openSrtcp, openSrtp, type WeriftRtpSession, type WeriftSession } from './werift-srtp.ts';
 import { WhepTransport } from './whep-transport.ts';
 
 export const VIDEO_PT = 102;
@@ -114,7 +114,7 @@ export class WhepClient {
   readonly rtcpItems: RtcpItem[] = [];
   readonly #options: WhepClientOptions;
   readonly #transport: WhepTransport;
-  readonly #srtp: WeriftSession;
+  readonly #srtp: WeriftRtpSession;
   readonly #srtcp: WeriftSession;
   #failedCount = 0;
 

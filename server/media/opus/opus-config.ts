@@ -19,6 +19,16 @@ export const parseOpusHead = (head: Uint8Array): { readonly channelCount: number
   return { channelCount };
 };
 
+/** For a live stream that may be joined anywhere: nothing to be left out at its beginning, channels in the usual order. */
+export const buildOpusHead = (channelCount: 1 | 2): Uint8Array => {
+  const head = Buffer.alloc(19);
+  head.write('OpusHead', 'latin1');
+  head[8] = 1;
+  head[9] = channelCount;
+  head.writeUInt32LE(OPUS_TIMESCALE_HZ, 12);
+  return head;
+};
+
 /** Samples at 48 kHz in one packet. Throws `ProtocolError` `OPUS_PACKET_INVALID`. */
 export const opusPacketSamples = (packet: Uint8Array): number => {
   const reader = new ByteReader(packet, 'OPUS_PACKET_INVALID');

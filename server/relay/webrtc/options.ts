@@ -1,4 +1,5 @@
 /** What can be set about WebRTC out, and what holds when it is not. */
+import type { IceServer } from '../../webrtc-transport/ice-server-link.ts';
 
 export type WebRtcOutOptions = {
   /** Playout delay asked of near viewers (round trip below 20 ms, no loss); at least 10. */
@@ -22,12 +23,6 @@ export type WebRtcOutOptions = {
   readonly iceServers: readonly IceServer[];
   /** How long packets are kept for retransmission. */
   readonly retransmitWindowMs: number;
-};
-
-export type IceServer = {
-  readonly url: string;
-  readonly username?: string;
-  readonly credential?: string;
 };
 
 export const WEBRTC_OUT_DEFAULTS: WebRtcOutOptions = {

@@ -3,15 +3,16 @@
  * W23 of CONFORMANCE part 2.
  */
 import { randomBytes } from 'node:crypto';
+import { AddressLimiter } from '../../base/address-limiter.ts';
 import type { Clock } from '../../base/clock.ts';
 import { ProtocolError } from '../../base/errors.ts';
 import type { HttpAnswer, HttpEndpoint, HttpRequest } from '../../base/http-exchange.ts';
 import { refuse } from '../../base/http-exchange.ts';
+import { iceServerLink } from '../../webrtc-transport/ice-server-link.ts';
 import { buildSdpFragment, parseSdpFragment } from '../../webrtc-transport/sdp-fragment.ts';
 import { SDP_MAX_BYTES, parseSdpOffer } from '../../webrtc-transport/sdp-offer.ts';
 import type { Broadcast } from '../broadcast.ts';
-import { AddressLimiter, JoinLimiter } from './join-limiter.ts';
-import type { IceServer } from './options.ts';
+import { JoinLimiter } from './join-limiter.ts';
 import type { ViewerSession } from './viewer-session.ts';
 import type { WebRtcOut } from './webrtc-out.ts';
 
@@ -322,15 +323,6 @@ const unauthorised = (): HttpAnswer =>
   refuse(401, 'WHEP_UNAUTHORISED', 'expected Authorization: Bearer with a token for this broadcast', {
     'www-authenticate': 'Bearer',
   });
-
-const quoted = (value: string): string => `"${value.replaceAll(/["\\\r\n]/gu, '')}"`;
-
-const iceServerLink = ({ url, username, credential }: IceServer): string =>
-  [
-    `<${url}>; rel="ice-server"`,
-    ...(username === undefined ? [] : [`username=${quoted(username)}`]),
-    ...(credential === undefined ? [] : [`credential=${quoted(credential)}`, 'credential-type="password"']),
-  ].join('; ');
 
 /** Waits for one's turn, or until the viewer went away. */
 const turn = async (waitMs: number, signal: AbortSignal): Promise<void> => {

@@ -1,7 +1,7 @@
 /** What one viewer has of one video stream: what is missing and asked for, what was recovered, and when each frame was whole. Pure. */
 import { FrameTally } from './frame-tally.ts';
-import { NackScheduler } from './nack-scheduler.ts';
-import { SequenceTally } from './sequence-tally.ts';
+import { NackScheduler } from '../../../server/media/rtp/nack-scheduler.ts';
+import { SequenceTally } from '../../../server/media/rtp/sequence-tally.ts';
 
 export type VideoPacket = { readonly seq16: number; readonly ts32: number; readonly isMarked: boolean };
 

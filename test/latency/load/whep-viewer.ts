@@ -17,15 +17,15 @@ import {
 import { parseRtpPacket } from '../../../server/media/rtp/rtp-header.ts';
 import { buildTransportFeedback } from '../../../server/media/rtp/transport-cc.ts';
 import { SrtcpContext } from '../../../server/webrtc-transport/srtp.ts';
-import { openSrtp, type WeriftSession } from '../../support/werift-srtp.ts';
+import { openSrtp, type WeriftRtpSession } from '../../support/werift-srtp.ts';
 import { WhepTransport, type WhepStages } from '../../support/whep-transport.ts';
 import { offerSdp } from '../../support/whep-client.ts';
 import { beginsKeyframe } from './h264-keyframe.ts';
-import { NACK_TICK_MS } from './nack-scheduler.ts';
+import { NACK_TICK_MS } from '../../../server/media/rtp/nack-scheduler.ts';
 import { readAnswer, type WhepAnswer } from './whep-answer.ts';
 import { readTransportSeq } from './rtp-peek.ts';
-import { SequenceTally } from './sequence-tally.ts';
-import { TransportFeedbackRecorder } from './transport-feedback.ts';
+import { SequenceTally } from '../../../server/media/rtp/sequence-tally.ts';
+import { TransportFeedbackRecorder } from '../../../server/media/rtp/feedback-recorder.ts';
 import { VideoReception } from './video-reception.ts';
 import { deleteSession, postOffer } from './whep-http.ts';
 
@@ -84,7 +84,7 @@ export class WhepViewer {
   #answer: WhepAnswer | undefined;
   #rtcpOut: SrtcpContext | undefined;
   #rtcpIn: SrtcpContext | undefined;
-  #srtp: WeriftSession | undefined;
+  #srtp: WeriftRtpSession | undefined;
   #timer: NodeJS.Timeout | undefined;
   #nackTimer: NodeJS.Timeout | undefined;
   #tickCount = 0;

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { FrameTally } from '../../latency/load/frame-tally.ts';
 import { beginsKeyframe } from '../../latency/load/h264-keyframe.ts';
-import { NackScheduler } from '../../latency/load/nack-scheduler.ts';
+import { NackScheduler } from '../../../server/media/rtp/nack-scheduler.ts';
 import { readTransportSeq } from '../../latency/load/rtp-peek.ts';
-import { SequenceTally } from '../../latency/load/sequence-tally.ts';
+import { SequenceTally } from '../../../server/media/rtp/sequence-tally.ts';
 import { VideoReception } from '../../latency/load/video-reception.ts';
 import { writeRtpHeader } from '../../../server/media/rtp/rtp-header.ts';
 

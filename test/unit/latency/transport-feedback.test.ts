@@ -7,7 +7,7 @@ import {
   parseTransportFeedback,
   type TransportFeedback,
 } from '../../../server/media/rtp/transport-cc.ts';
-import { TransportFeedbackRecorder } from '../../latency/load/transport-feedback.ts';
+import { TransportFeedbackRecorder } from '../../../server/media/rtp/feedback-recorder.ts';
 
 /** Over the wire and back. */
 const told = (recorder: TransportFeedbackRecorder): TransportFeedback => {

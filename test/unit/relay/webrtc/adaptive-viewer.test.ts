@@ -12,7 +12,7 @@ import type { ControlFacts } from '../../../../server/relay/webrtc/controllers.t
 import { makeController } from '../../../../server/relay/webrtc/controllers.ts';
 import { FixedController } from '../../../../server/relay/webrtc/fixed-controller.ts';
 import { WEBRTC_OUT_DEFAULTS } from '../../../../server/relay/webrtc/options.ts';
-import { TransportFeedbackRecorder } from '../../../latency/load/transport-feedback.ts';
+import { TransportFeedbackRecorder } from '../../../../server/media/rtp/feedback-recorder.ts';
 import { replayTrace } from '../../../support/replay-trace.ts';
 import { testPicture, testTrack } from '../../../support/test-pictures.ts';
 import type { WebRtcSetup } from '../../../support/webrtc-setup.ts';

@@ -1,5 +1,5 @@
 /** Sequence numbers of one SSRC, as receiver reports count them (RFC 3550 A.3). Pure. */
-import { seqDistance } from '../../../server/base/wrap.ts';
+import { seqDistance } from '../../base/wrap.ts';
 
 /** A jump further than this is a new sequence, not loss. */
 const GAP_MAX_COUNT = 500;

@@ -1,9 +1,9 @@
 /**
- * What a viewer tells of transport-wide sequence numbers, as libwebrtc does: each feedback goes on where the last one ended, so that what
+ * What a receiver tells of transport-wide sequence numbers, as libwebrtc does: each feedback goes on where the last one ended, so that what
  * was lost between two of them is told too; what comes late is told again from there. Pure.
  */
-import { Unwrapper } from '../../../server/base/wrap.ts';
-import type { TransportFeedback } from '../../../server/media/rtp/transport-cc.ts';
+import { Unwrapper } from '../../base/wrap.ts';
+import type { TransportFeedback } from './transport-cc.ts';
 
 /** More than 100 ms hold at 200 Mbit/s; what comes beyond is not told, and counted. */
 const ARRIVAL_MAX_COUNT = 2_000;
@@ -30,6 +30,13 @@ export class TransportFeedbackRecorder {
     } else if (!this.#arrivals.has(seqExt)) {
       this.#arrivals.set(seqExt, atMs);
     }
+  }
+
+  /** A packet that was told as lost was repaired since: when it would have come, in a message of its own. */
+  correct({ transportSeq16, atMs }: { transportSeq16: number; atMs: number }): TransportFeedback {
+    const feedback = { baseSeq16: transportSeq16, feedbackCount: this.#feedbackCount, arrivedMs: [atMs] };
+    this.#feedbackCount = (this.#feedbackCount + 1) & 0xff;
+    return feedback;
   }
 
   /** Of what came since the last call; undefined when nothing did. */

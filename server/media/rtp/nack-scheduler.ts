@@ -34,6 +34,12 @@ export class NackScheduler {
     }
   }
 
+  /** When this number was asked for, where that was once: then its coming tells the round trip. */
+  askedOnceAtMs(seqExt: number): number | undefined {
+    const missing = this.#missing.get(seqExt);
+    return missing?.sentCount === 1 ? missing.sentAtMs : undefined;
+  }
+
   noteArrived(seqExt: number): ArrivalKind {
     const missing = this.#missing.get(seqExt);
     if (missing === undefined) {
@@ -59,6 +65,15 @@ export class NackScheduler {
       }
     }
     return due;
+  }
+
+  /** Numbers before this one are waited for no more, and not told as given up. */
+  forgetBefore(seqExt: number): void {
+    for (const missing of this.#missing.keys()) {
+      if (missing < seqExt) {
+        this.#missing.delete(missing);
+      }
+    }
   }
 
   /** Numbers given up since the last call. */

@@ -1,0 +1,215 @@
+/**
+ * WHIP (RFC 9725) over `base/http-exchange.ts`: `/whip/NAME` and `/whip/NAME/SESSION`, always with the publisher's key as bearer token. Rows W1–W3,
+ * W5–W14 and W16–W20 of CONFORMANCE part 2, as they concern publishing.
+ */
+import { AddressLimiter } from '../../base/address-limiter.ts';
+import type { Clock } from '../../base/clock.ts';
+import { Closer } from '../../base/closer.ts';
+import { ProtocolError } from '../../base/errors.ts';
+import type { HttpAnswer, HttpEndpoint, HttpRequest } from '../../base/http-exchange.ts';
+import { refuse } from '../../base/http-exchange.ts';
+import { FRAGMENT_TYPE, contentTypeOf } from '../../webrtc-transport/ice-resource.ts';
+import { SDP_MAX_BYTES, parseSdpOffer } from '../../webrtc-transport/sdp-offer.ts';
+import type { PublishGate } from '../publish-gate.ts';
+import type { UsableOffer, WhipServer } from './whip-server.ts';
+import { chooseMedia } from './whip-server.ts';
+
+export type WhipEndpointOptions = {
+  readonly server: WhipServer;
+  readonly gate: PublishGate;
+  /** Whether `key` is the publisher's key of `name`. */
+  readonly isKey: (name: string, key: string) => boolean;
+  /** `Link` headers for the answer: ICE servers, as WHEP gives them. */
+  readonly iceServerLinks: readonly string[];
+  readonly clock: Clock;
+};
+
+const SDP_TYPE = 'application/sdp';
+const RETRY_AFTER_S = '2';
+const PATH = /^\/whip\/([A-Za-z0-9_-]{1,64})(?:\/([0-9a-f]{32}))?$/u;
+
+/** Pages of any origin may publish, with the key; what they must read of an answer is exposed. */
+const CORS: Readonly<Record<string, string>> = {
+  'access-control-allow-origin': '*',
+  'access-control-allow-methods': 'OPTIONS, GET, HEAD, POST, PATCH, DELETE',
+  'access-control-allow-headers': 'Authorization, Content-Type, If-Match',
+  'access-control-expose-headers': 'Location, Link, ETag, Retry-After, Accept-Post, Accept-Patch',
+  'access-control-max-age': '86400',
+};
+
+export const createWhipEndpoint = (options: WhipEndpointOptions): HttpEndpoint => {
+  const endpoint = new WhipEndpoint(options);
+  return async (request) => {
+    const answer = await endpoint.handle(request);
+    return { ...answer, headers: { 'cache-control': 'no-store', ...answer.headers, ...CORS } };
+  };
+};
+
+class WhipEndpoint {
+  readonly #options: WhipEndpointOptions;
+  readonly #addresses: AddressLimiter;
+
+  constructor(options: WhipEndpointOptions) {
+    this.#options = options;
+    this.#addresses = new AddressLimiter(options.server.settings.requestsPerMinute);
+  }
+
+  async handle(request: HttpRequest): Promise<HttpAnswer> {
+    const [, name, sessionId] = PATH.exec(request.path) ?? [];
+    const answer =
+      name === undefined
+        ? refuse(404, 'WHIP_NOT_FOUND', 'expected /whip/NAME or /whip/NAME/SESSION')
+        : sessionId === undefined
+          ? await this.#onEndpoint(request, name)
+          : this.#onSession(request, name, sessionId);
+    return answer;
+  }
+
+  async #onEndpoint(request: HttpRequest, name: string): Promise<HttpAnswer> {
+    switch (request.method) {
+      case 'POST':
+        return this.#post(request, name);
+      case 'OPTIONS':
+        return { status: 200, headers: { 'accept-post': SDP_TYPE } };
+      case 'GET':
+      case 'HEAD':
+        return { status: 204, headers: {} };
+      default:
+        return notAllowed('OPTIONS, GET, HEAD, POST');
+    }
+  }
+
+  #onSession(request: HttpRequest, name: string, id: string): HttpAnswer {
+    if (request.method === 'OPTIONS') {
+      return { status: 200, headers: { 'accept-patch': FRAGMENT_TYPE } };
+    }
+    if (!this.#mayAsk(request)) {
+      return tooMany();
+    }
+    const key = bearerOf(request);
+    if (key === undefined || !this.#options.isKey(name, key)) {
+      return this.#unauthorised(name);
+    }
+    const found = this.#options.server.find(id);
+    if (found === undefined || found.name !== name) {
+      return refuse(404, 'WHIP_SESSION_UNKNOWN', 'this session has ended or never was');
+    }
+    switch (request.method) {
+      case 'DELETE':
+        found.close('deleted_by_publisher');
+        return { status: 200, headers: {} };
+      case 'PATCH':
+        return contentTypeOf(request) === SDP_TYPE
+          ? refuse(422, 'WHIP_PATCH_UNSUPPORTED', 'this server does not renegotiate; end the session and post another')
+          : found.ice.patch(request);
+      case 'GET':
+      case 'HEAD':
+        return { status: 204, headers: {} };
+      default:
+        return notAllowed('OPTIONS, GET, HEAD, PATCH, DELETE');
+    }
+  }
+
+  async #post(request: HttpRequest, name: string): Promise<HttpAnswer> {
+    if (!this.#mayAsk(request)) {
+      return tooMany();
+    }
+    if (contentTypeOf(request) !== SDP_TYPE) {
+      return refuse(415, 'WHIP_TYPE_UNSUPPORTED', `expected Content-Type: ${SDP_TYPE}`);
+    }
+    if (request.body.byteLength > SDP_MAX_BYTES) {
+      return refuse(413, 'SDP_TOO_LARGE', `at most ${SDP_MAX_BYTES} bytes`);
+    }
+    const key = bearerOf(request);
+    if (key === undefined) {
+      return this.#unauthorised(name);
+    }
+    const { server } = this.#options;
+    if (server.sessionCount >= server.settings.sessionMaxCount) {
+      return overloaded('WHIP_OVERLOADED', `${server.settings.sessionMaxCount} publish, the most this server takes`);
+    }
+    let usable;
+    try {
+      // Before the gate is asked: an offer that cannot be served must not take a running publisher's place.
+      usable = chooseMedia(parseSdpOffer(Buffer.from(request.body).toString('utf8')));
+    } catch (error) {
+      return this.#refusalOf(error);
+    }
+    return this.#publish(request, { name, key }, usable);
+  }
+
+  async #publish(
+    request: HttpRequest,
+    { name, key }: { name: string; key: string },
+    usable: UsableOffer,
+  ): Promise<HttpAnswer> {
+    const { server, gate } = this.#options;
+    const { remoteAddress } = request;
+    // Whoever takes over may do so before there is a session.
+    const ending = new Closer();
+    const verdict = await gate({
+      ...{ protocol: 'whip', name, key, remoteAddress },
+      close: (reason) => void ending.close(reason),
+    });
+    if (!verdict.ok) {
+      return this.#refusedBy(verdict, name);
+    }
+    const { session, answerSdp } = server.open(name, usable, { feed: verdict.feed, remoteAddress });
+    ending.own((reason) => session.close(reason));
+    return {
+      status: 201,
+      headers: {
+        'content-type': SDP_TYPE,
+        location: `/whip/${name}/${session.id}`,
+        etag: session.ice.etag,
+        'accept-patch': FRAGMENT_TYPE,
+        ...(this.#options.iceServerLinks.length === 0 ? {} : { link: this.#options.iceServerLinks.join(', ') }),
+      },
+      body: answerSdp,
+    };
+  }
+
+  #refusedBy(verdict: { code: string; detail: string }, name: string): HttpAnswer {
+    const { code, detail } = verdict;
+    this.#options.server.metrics.refused(code);
+    if (code === 'PUBLISH_KEY_WRONG' || code === 'PUBLISH_KEY_MISSING') {
+      return this.#unauthorised(name);
+    }
+    return code === 'PUBLISH_NAME_BUSY' ? refuse(409, code, detail) : overloaded(code, detail);
+  }
+
+  #refusalOf(error: unknown): HttpAnswer {
+    if (!(error instanceof ProtocolError)) {
+      throw error;
+    }
+    this.#options.server.metrics.refused(error.code);
+    const status = error.code === 'SDP_TOO_LARGE' ? 413 : error.code === 'WHIP_NO_COMMON_CODEC' ? 406 : 400;
+    return refuse(status, error.code, error.detail);
+  }
+
+  #unauthorised(name: string): HttpAnswer {
+    this.#options.server.metrics.refused('WHIP_UNAUTHORISED');
+    return refuse(
+      401,
+      'WHIP_UNAUTHORISED',
+      `expected Authorization: Bearer with the publish key of ${name} (in OBS: the Bearer Token)`,
+      { 'www-authenticate': 'Bearer' },
+    );
+  }
+
+  #mayAsk(request: HttpRequest): boolean {
+    return this.#addresses.take(request.remoteAddress, this.#options.clock.nowMs());
+  }
+}
+
+const bearerOf = (request: HttpRequest): string | undefined =>
+  /^Bearer +([A-Za-z0-9._~+/=-]{1,4096})$/iu.exec(request.headers['authorization']?.trim() ?? '')?.[1];
+
+const notAllowed = (allow: string): HttpAnswer =>
+  refuse(405, 'WHIP_METHOD_NOT_ALLOWED', `expected one of ${allow}`, { allow });
+
+const overloaded = (code: string, detail: string): HttpAnswer =>
+  refuse(503, code, detail, { 'retry-after': RETRY_AFTER_S });
+
+const tooMany = (): HttpAnswer =>
+  refuse(429, 'WHIP_TOO_MANY_REQUESTS', 'too many requests from this address', { 'retry-after': RETRY_AFTER_S });

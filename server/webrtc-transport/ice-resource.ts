@@ -1,0 +1,97 @@
+/**
+ * PATCH of a session's URL as WHIP (RFC 9725 4.3) and WHEP have it: candidates under the ETag of the ICE session in force, or an ICE restart under `*`.
+ * The ETag is strong, unguessable and new with each restart.
+ */
+import { randomBytes } from 'node:crypto';
+import { ProtocolError } from '../base/errors.ts';
+import type { HttpAnswer, HttpRequest } from '../base/http-exchange.ts';
+import { refuse } from '../base/http-exchange.ts';
+import type { PeerTransport } from './peer-transport.ts';
+import { buildSdpFragment, parseSdpFragment } from './sdp-fragment.ts';
+import type { IceCredentials } from './sdp-offer.ts';
+import type { WebRtcPort } from './webrtc-port.ts';
+
+export const FRAGMENT_TYPE = 'application/trickle-ice-sdpfrag';
+
+export class IceResource {
+  readonly #port: WebRtcPort;
+  readonly #peer: PeerTransport;
+  readonly #mid: string;
+  readonly #codePrefix: string;
+  #remoteIce: IceCredentials;
+  #etag = newEtag();
+
+  /** `codePrefix`: of the refusals' codes (`WHIP`). `mid`: of the section whose transport it is. */
+  constructor(options: {
+    port: WebRtcPort;
+    peer: PeerTransport;
+    remoteIce: IceCredentials;
+    mid: string;
+    codePrefix: string;
+  }) {
+    this.#port = options.port;
+    this.#peer = options.peer;
+    this.#remoteIce = options.remoteIce;
+    this.#mid = options.mid;
+    this.#codePrefix = options.codePrefix;
+  }
+
+  get etag(): string {
+    return this.#etag;
+  }
+
+  /** A failed restart leaves the session as it was. Throws nothing. */
+  patch(request: HttpRequest): HttpAnswer {
+    const prefix = this.#codePrefix;
+    if (contentTypeOf(request) !== FRAGMENT_TYPE) {
+      return refuse(415, `${prefix}_TYPE_UNSUPPORTED`, `expected Content-Type: ${FRAGMENT_TYPE}`, {
+        'accept-patch': FRAGMENT_TYPE,
+      });
+    }
+    const ifMatch = request.headers['if-match']?.trim() ?? '';
+    if (ifMatch === '') {
+      return refuse(
+        428,
+        `${prefix}_IF_MATCH_REQUIRED`,
+        'expected If-Match: the ETag for candidates, * for an ICE restart',
+      );
+    }
+    const isAny = ifMatch === '*';
+    if (!isAny && !ifMatch.split(',').some((tag) => tag.trim() === this.#etag)) {
+      return refuse(412, `${prefix}_ETAG_MISMATCH`, 'this ICE session is over; restart it with If-Match: *');
+    }
+    try {
+      return this.#trickleOrRestart(parseSdpFragment(Buffer.from(request.body).toString('utf8')), isAny);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) {
+        throw error;
+      }
+      return refuse(400, error.code, error.detail);
+    }
+  }
+
+  /** A lite agent needs no candidates of its peer: trickling is a courtesy. Other credentials than the last mean a restart. */
+  #trickleOrRestart(ice: IceCredentials, isAny: boolean): HttpAnswer {
+    if (ice.ufrag === this.#remoteIce.ufrag && ice.password === this.#remoteIce.password) {
+      return { status: 204, headers: {} };
+    }
+    if (!isAny) {
+      return refuse(422, `${this.#codePrefix}_PATCH_UNSUPPORTED`, 'an ICE restart must carry If-Match: *');
+    }
+    this.#remoteIce = ice;
+    this.#port.restartIce(this.#peer);
+    this.#etag = newEtag();
+    const { endpoints, hasTcp } = this.#port;
+    return {
+      status: 200,
+      headers: { 'content-type': FRAGMENT_TYPE, etag: this.#etag },
+      body: buildSdpFragment({ ice: this.#peer.credentials, mid: this.#mid, endpoints, hasTcp }),
+    };
+  }
+}
+
+/** In lower case, without parameters; empty when there is none. */
+export const contentTypeOf = (request: HttpRequest): string =>
+  (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+
+const newEtag = (): string => `"${randomBytes(12).toString('hex')}"`;
