@@ -189,7 +189,7 @@ const HLS = z.strictObject({
   startWaitMs: DURATION_MS.max(30_000),
   keepAfterEndMs: DURATION_MS,
   waitersMaxCount: COUNT,
-}) satisfies z.ZodType<Omit<HlsOptions, 'repairedVideoId'>>;
+}) satisfies z.ZodType<Omit<HlsOptions, 'repairedVideoId' | 'aacAudioId'>>;
 
 const CUES = z.strictObject({
   cueMaxCount: COUNT.max(10_000),

@@ -49,7 +49,7 @@ import { RecordingStore } from './replay/recording-store.ts';
 import { ReplayDoor } from './replay/replay-door.ts';
 import { createReplaysView } from './replay-library.ts';
 import { startDemo } from '../transcode/demo-source.ts';
-import { REPAIRED_VIDEO } from '../transcode/essentials.ts';
+import { AAC_AUDIO, REPAIRED_VIDEO } from '../transcode/essentials.ts';
 import { makeSheet } from '../transcode/stills.ts';
 import { createReportersView } from './reported-viewers.ts';
 import { ViewerList } from './viewer-list.ts';
@@ -113,7 +113,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     ...{ settings: config.cues, folder: join(config.dataDir, 'cues'), clock, log, metrics },
   });
   const hls = new HlsServer({
-    settings: { ...config.hls, repairedVideoId: REPAIRED_VIDEO },
+    settings: { ...config.hls, repairedVideoId: REPAIRED_VIDEO, aacAudioId: AAC_AUDIO },
     rewind: config.replay.enabled ? recorder : undefined,
     dates: createCueDates(desk),
     clock,

@@ -1,6 +1,7 @@
 /**
  * What must be made from the source so that every viewer gets picture and sound: pure. WebRTC viewers need Opus, and H.264
- * whose pictures come in the order they are shown; LL-HLS needs a keyframe at least every 2 s.
+ * whose pictures come in the order they are shown; LL-HLS needs a keyframe at least every 2 s, and AAC, as Apple's players and most others
+ * take no Opus there.
  */
 import { isShownByBrowsers } from '../server/media/h264/avc-config.ts';
 import type { StreamFacts } from '../server/media/stream-source.ts';
@@ -12,7 +13,7 @@ export type TrackPlan = {
   readonly reasons: readonly string[];
 };
 
-export type EssentialsPlan = { readonly opus: TrackPlan; readonly repaired: TrackPlan };
+export type EssentialsPlan = { readonly opus: TrackPlan; readonly aac: TrackPlan; readonly repaired: TrackPlan };
 
 export type PlanInput = {
   /** Undefined while the source has no such track. */
@@ -28,10 +29,11 @@ export type PlanInput = {
 export const GOP_SAFE_MAX_MS = 2_100;
 
 const NOTHING: TrackPlan = { isNeeded: false, reasons: [] };
-export const NO_PLAN: EssentialsPlan = { opus: NOTHING, repaired: NOTHING };
+export const NO_PLAN: EssentialsPlan = { opus: NOTHING, aac: NOTHING, repaired: NOTHING };
 
 export const planEssentials = (input: PlanInput): EssentialsPlan => ({
   opus: planOpus(input.audio?.track),
+  aac: planAac(input.audio?.track),
   repaired: planRepaired(input),
 });
 
@@ -41,6 +43,11 @@ const planOpus = (track: AudioTrack | undefined): TrackPlan => {
   }
   return { isNeeded: true, reasons: [`the sound is ${track.codec.toUpperCase()}, which WebRTC cannot carry`] };
 };
+
+const planAac = (track: AudioTrack | undefined): TrackPlan =>
+  track?.codec === 'opus'
+    ? { isNeeded: true, reasons: ['the sound is Opus, which not every player takes in LL-HLS and recordings'] }
+    : NOTHING;
 
 const planRepaired = (input: PlanInput): TrackPlan => {
   if (input.video === undefined) {
@@ -79,4 +86,6 @@ const structureReasons = (facts: StreamFacts): string[] => {
 
 /** True when going from one plan to the other changes what runs or what people are told. */
 export const isSamePlan = (a: EssentialsPlan, b: EssentialsPlan): boolean =>
-  a.opus.isNeeded === b.opus.isNeeded && a.repaired.isNeeded === b.repaired.isNeeded;
+  a.opus.isNeeded === b.opus.isNeeded &&
+  a.aac.isNeeded === b.aac.isNeeded &&
+  a.repaired.isNeeded === b.repaired.isNeeded;

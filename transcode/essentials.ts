@@ -1,6 +1,6 @@
 /**
- * The essentials of one broadcast: the Opus track, and the repaired video, made by one ffmpeg child each for as long as the
- * plan wants them. A child per track, so that neither can ever wait for the other (README).
+ * The essentials of one broadcast: the Opus track, the AAC track and the repaired video, made by one ffmpeg child each for as long as the
+ * plan wants them. A child per track, so that none can ever wait for another (README).
  */
 import { randomInt } from 'node:crypto';
 import type { Clock } from '../server/base/clock.ts';
@@ -15,7 +15,7 @@ import { BACKOFF_DEFAULTS } from './backoff.ts';
 import type { EssentialsPlan, TrackPlan } from './essentials-plan.ts';
 import { NO_PLAN, isSamePlan, planEssentials } from './essentials-plan.ts';
 import type { OpusOptions, RepairOptions } from './ffmpeg-args.ts';
-import { OPUS_DEFAULTS, REPAIR_DEFAULTS, inputArgs, opusArgs, repairArgs } from './ffmpeg-args.ts';
+import { OPUS_DEFAULTS, REPAIR_DEFAULTS, aacArgs, inputArgs, opusArgs, repairArgs } from './ffmpeg-args.ts';
 import type { FfmpegJob, StartFfmpeg } from './ffmpeg-process.ts';
 import { startFfmpeg as startRealFfmpeg } from './ffmpeg-process.ts';
 import type { SupervisedState } from './supervised-track.ts';
@@ -25,7 +25,8 @@ import type { RunOptions } from './track-run.ts';
 /** Ids of the renditions made here. */
 export const REPAIRED_VIDEO = 'repaired-video';
 export const OPUS_AUDIO = 'opus-audio';
-export type EssentialId = typeof REPAIRED_VIDEO | typeof OPUS_AUDIO;
+export const AAC_AUDIO = 'aac-audio';
+export type EssentialId = typeof REPAIRED_VIDEO | typeof OPUS_AUDIO | typeof AAC_AUDIO;
 
 export type EssentialsOptions = {
   /** A path, or a name to be found in PATH. */
@@ -128,13 +129,14 @@ export class Essentials {
   status(): EssentialsStatus {
     return {
       [OPUS_AUDIO]: this.#statusOf(OPUS_AUDIO, this.#plan.opus),
+      [AAC_AUDIO]: this.#statusOf(AAC_AUDIO, this.#plan.aac),
       [REPAIRED_VIDEO]: this.#statusOf(REPAIRED_VIDEO, this.#plan.repaired),
     };
   }
 
   /** Process ids of the children now running; for tests and the log. */
-  pids(): Readonly<Record<EssentialId, number | undefined>> {
-    return { [OPUS_AUDIO]: this.#made.get(OPUS_AUDIO)?.pid, [REPAIRED_VIDEO]: this.#made.get(REPAIRED_VIDEO)?.pid };
+  pids(): Readonly<Partial<Record<EssentialId, number | undefined>>> {
+    return Object.fromEntries([...this.#made].map(([id, supervised]) => [id, supervised.pid]));
   }
 
   /** Stops all children. May be called twice. */
@@ -182,9 +184,10 @@ export class Essentials {
       this.#gapAtMs = undefined;
     }
     this.#apply(OPUS_AUDIO, this.#plan.opus);
+    this.#apply(AAC_AUDIO, this.#plan.aac);
     this.#apply(REPAIRED_VIDEO, this.#plan.repaired);
     if (!isSamePlan(before, this.#plan)) {
-      this.#log.info('transcode.plan.changed', { opus: this.#plan.opus, repaired: this.#plan.repaired });
+      this.#log.info('transcode.plan.changed', this.#plan);
       this.#output.onPlanChanged?.(this.#plan);
     }
   }
@@ -208,7 +211,7 @@ export class Essentials {
   }
 
   #start(id: EssentialId): void {
-    const source = this.#sources.get(id === OPUS_AUDIO ? 'audio' : 'video')?.source;
+    const source = this.#sources.get(id === REPAIRED_VIDEO ? 'video' : 'audio')?.source;
     if (source === undefined) {
       return;
     }
@@ -224,7 +227,7 @@ export class Essentials {
       clock: this.#clock,
       log: this.#log,
       startFfmpeg: this.#startFfmpeg,
-      jobFor: (track, encodeFromMs) => this.#jobFor(track, source, encodeFromMs),
+      jobFor: (track, encodeFromMs) => this.#jobFor(id, { track, source, encodeFromMs }),
       onUnit: (unit) => this.#output.onUnit(id, unit),
       onRestart: () => restarts.inc({ rendition: id }),
     });
@@ -237,14 +240,18 @@ export class Essentials {
     this.#output.onEnd(id, reason);
   }
 
-  #jobFor(track: Track, source: AccessUnitSource, encodeFromMs: number): FfmpegJob {
+  #jobFor(
+    id: EssentialId,
+    { track, source, encodeFromMs }: { track: Track; source: AccessUnitSource; encodeFromMs: number },
+  ): FfmpegJob {
     const { ffmpegPath, opus, repair } = this.#options;
+    const soundArgs = id === AAC_AUDIO ? aacArgs : opusArgs;
     return {
       ffmpegPath,
       inputArgs: inputArgs(track),
       outputs: [
         track.kind === 'audio'
-          ? opusArgs(track, opus)
+          ? soundArgs(track, opus)
           : repairArgs({ track, options: repair, ...measuredRates(source), encodeFromMs }),
       ],
     };
@@ -272,11 +279,17 @@ const measuredRates = (
   return { sourceBitrateBps: gopMaxMs >= 1_000 ? bitrateBps : undefined, frameRateFps };
 };
 
+const LACKS: Readonly<Record<EssentialId, string>> = {
+  [OPUS_AUDIO]: 'no sound over WebRTC',
+  [AAC_AUDIO]: 'no AAC in LL-HLS and recordings',
+  [REPAIRED_VIDEO]: 'no picture over WebRTC',
+};
+
 const lackOf = (id: EssentialId, state: EssentialStatus['state']): string | undefined => {
   if (state === 'not_needed' || state === 'running') {
     return undefined;
   }
-  const what = id === OPUS_AUDIO ? 'no sound over WebRTC' : 'no picture over WebRTC';
+  const what = LACKS[id];
   if (state === 'missing') {
     return `${what} because ffmpeg is missing on the server: apt-get install ffmpeg`;
   }

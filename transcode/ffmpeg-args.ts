@@ -47,9 +47,21 @@ export const opusArgs = (track: AudioTrack, options: OpusOptions): string[] => [
   ...['-map', '0:a:0', '-vn', '-c:a', 'libopus', '-b:a', String(options.bitrateBps)],
   ...['-application', 'audio', '-frame_duration', String(options.frameMs)],
   ...['-compression_level', String(options.complexity), '-ar', '48000', '-ac', '2'],
-  // RTMP rounds stamps to milliseconds: below 5 ms nothing is corrected; to 50 ms by 0.4 % of speed; above, at once.
-  ...['-af', `aresample=48000:async=${Math.round(track.timescaleHz * 0.004)}:min_comp=0.005:min_hard_comp=0.05`],
+  ...followStamps(track),
   ...NUT_OUTPUT_ARGS,
+];
+
+/** Opus to AAC, in the same way: what was lost on a publisher's uplink is a gap of the stamps, and becomes silence. */
+export const aacArgs = (track: AudioTrack, options: OpusOptions): string[] => [
+  ...['-map', '0:a:0', '-vn', '-c:a', 'aac', '-b:a', String(options.bitrateBps), '-ar', '48000', '-ac', '2'],
+  ...followStamps(track),
+  ...NUT_OUTPUT_ARGS,
+];
+
+/** RTMP rounds stamps to milliseconds: below 5 ms nothing is corrected; to 50 ms by 0.4 % of speed; above, at once. */
+const followStamps = (track: AudioTrack): string[] => [
+  '-af',
+  `aresample=48000:async=${Math.round(track.timescaleHz * 0.004)}:min_comp=0.005:min_hard_comp=0.05`,
 ];
 
 export type RepairJob = {

@@ -67,6 +67,10 @@ export class MadeOutput {
         : this.#childClock.takeSound(childMs + ticksToMs(track.samplesPerUnit, track.timescaleHz));
     const isExact = track.kind === 'video' && origin?.timescaleHz === track.timescaleHz;
     const ptsTicks = isExact ? origin.ptsTicks : this.#childClock.toMediaTicks(childTicks, track.timescaleHz);
+    if (ptsTicks < 0) {
+      // What an encoder puts before its first sound lies before the broadcast where that has just begun.
+      return undefined;
+    }
     if (track.kind === 'video' && this.#isStale(frame, childMs)) {
       this.#keptBackCount += 1;
       return undefined;

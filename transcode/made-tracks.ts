@@ -1,5 +1,6 @@
 /** The tracks of what ffmpeg made, from NUT's stream headers. Pure. */
 import { ProtocolError } from '../server/base/errors.ts';
+import { parseAacConfig } from '../server/media/aac/audio-specific-config.ts';
 import { buildAv1Config, parseAv1Config } from '../server/media/av1/av1-config.ts';
 import { joinTemporalUnit, splitObus } from '../server/media/av1/obu.ts';
 import { avcCodecString, buildAvcConfig, parseAvcConfig } from '../server/media/h264/avc-config.ts';
@@ -9,7 +10,7 @@ import type { NutStream } from '../server/media/nut/nut-headers.ts';
 import type { AudioTrack, Track, VideoTrack } from '../server/media/track.ts';
 import { VIDEO_TIMESCALE_HZ } from '../server/media/track.ts';
 
-/** Throws `ProtocolError` `TRANSCODE_OUTPUT_UNKNOWN` for anything but H.264, AV1 and Opus. `frameMs`: of one Opus packet. */
+/** Throws `ProtocolError` `TRANSCODE_OUTPUT_UNKNOWN` for anything but H.264, AV1, Opus and AAC. `frameMs`: of one Opus packet. */
 export const madeTrack = (stream: NutStream, firstPayload: Uint8Array, frameMs: number): Track => {
   if (stream.kind === 'video' && stream.fourCc === 'H264') {
     return h264Track(stream, firstPayload);
@@ -19,6 +20,9 @@ export const madeTrack = (stream: NutStream, firstPayload: Uint8Array, frameMs: 
   }
   if (stream.kind === 'audio' && stream.fourCc === 'Opus') {
     return opusTrack(stream, frameMs);
+  }
+  if (stream.kind === 'audio' && stream.fourCc.startsWith(AAC_TAG)) {
+    return aacTrack(stream);
   }
   throw new ProtocolError('TRANSCODE_OUTPUT_UNKNOWN', `ffmpeg made ${stream.kind} ${stream.fourCc}`);
 };
@@ -84,6 +88,23 @@ const opusTrack = (stream: NutStream, frameMs: number): AudioTrack => ({
   channelCount: stream.channelCount,
   samplesPerUnit: frameMs * 48,
 });
+
+/** NUT knows AAC by its WAVE tag alone, 0x00ff. */
+const AAC_TAG = '\u00ff\u0000';
+
+const aacTrack = (stream: NutStream): AudioTrack => {
+  const decoderConfig = stream.codecSpecific;
+  const { sampleRateHz, channelCount, samplesPerUnit, codecString } = parseAacConfig(decoderConfig);
+  return {
+    kind: 'audio',
+    codec: 'aac',
+    timescaleHz: sampleRateHz,
+    decoderConfig,
+    codecString,
+    channelCount,
+    samplesPerUnit,
+  };
+};
 
 /** Equal parameters mean the same track object, so that a restart of ffmpeg looks like no change to outputs. */
 export const keepTrack = <T extends Track>(before: Track | undefined, now: T): Track | T =>

@@ -12,11 +12,11 @@ import { dtsMsOf, ptsMsOf } from '../../server/media/access-unit.ts';
 import { splitNalUnits } from '../../server/media/h264/nal-units.ts';
 import { NutReader } from '../../server/media/nut/nut-reader.ts';
 import { NutWriter } from '../../server/media/nut/nut-writer.ts';
-import type { VideoTrack } from '../../server/media/track.ts';
+import type { AudioTrack, VideoTrack } from '../../server/media/track.ts';
 import { silentLog } from '../../server/observability/log.ts';
 import { Metrics } from '../../server/observability/metrics.ts';
 import { Rendition } from '../../server/relay/rendition.ts';
-import { ESSENTIALS_DEFAULTS, Essentials, OPUS_AUDIO, REPAIRED_VIDEO } from '../../transcode/essentials.ts';
+import { AAC_AUDIO, ESSENTIALS_DEFAULTS, Essentials, OPUS_AUDIO, REPAIRED_VIDEO } from '../../transcode/essentials.ts';
 import type { EssentialId } from '../../transcode/essentials.ts';
 import { unitsOfFlv } from '../support/flv-units.ts';
 import { within } from '../support/wait.ts';
@@ -43,7 +43,7 @@ const makeFlv = (name: string, video: readonly string[], rateHz: number, duratio
 };
 
 class Scene {
-  readonly made: Record<EssentialId, AccessUnit[]> = { [OPUS_AUDIO]: [], [REPAIRED_VIDEO]: [] };
+  readonly made: Record<EssentialId, AccessUnit[]> = { [OPUS_AUDIO]: [], [AAC_AUDIO]: [], [REPAIRED_VIDEO]: [] };
   readonly essentials: Essentials;
   readonly #renditions = new Map<string, Rendition>();
   readonly #startedAtMs = systemClock.nowMs();
@@ -185,7 +185,9 @@ test(
     const pids = Object.values(scene.essentials.pids());
     pids.forEach((pid) => process.kill(pid!, 'SIGKILL'));
     await within(1_000, 'death noticed', () =>
-      Object.values(scene.essentials.status()).every((status) => status.restartCount === 1),
+      Object.values(scene.essentials.status()).every(
+        ({ state, restartCount }) => state === 'not_needed' || restartCount === 1,
+      ),
     );
     const [videoCount, opusCount] = [video.length, opus.length];
     const killedAtMs = systemClock.nowMs();
@@ -215,6 +217,31 @@ test('a zerolatency source with short GOPs is not repaired; only Opus is made', 
   assert.ok(scene.made[OPUS_AUDIO].length > 100);
 });
 
+test(
+  'Opus goes in by NUT and comes out as AAC, in step, with silence where packets are missing',
+  options,
+  async (t) => {
+    const units = opusUnits();
+    // Three packets of 20 ms never came.
+    const scene = new Scene(t, [...units.slice(0, 110), ...units.slice(113)]);
+    const { [AAC_AUDIO]: aac } = scene.made;
+    await within(20_000, 'played out', () => scene.isPlayedOut);
+    await within(5_000, 'all but what the encoder holds', () => aac.length > 4 * 46);
+    assert.equal(scene.essentials.status()[OPUS_AUDIO].state, 'not_needed');
+    scene.close();
+    assert.deepEqual([aac[0]!.track.codec, aac[0]!.track.timescaleHz], ['aac', 48_000]);
+    assert.ok(aac.every((unit, index) => index === 0 || unit.dtsTicks - aac[index - 1]!.dtsTicks === 1_024));
+    assert.ok(aac[0]!.dtsTicks >= 0);
+    const source = beepTimesMs(units);
+    const heard = beepTimesMs(aac).filter((atMs) => atMs > ptsMsOf(aac[0]!) + 100);
+    assert.ok(heard.length >= 3, `${heard.length} beeps`);
+    for (const atMs of heard) {
+      const offMs = Math.min(...source.map((sourceMs) => Math.abs(sourceMs - atMs)));
+      assert.ok(offMs < 15, `beep at ${atMs} is ${offMs} ms off`);
+    }
+  },
+);
+
 test('HEVC with B-frames goes in by NUT and comes out as H.264 without', options, async (t) => {
   const scene = new Scene(t, hevcUnits());
   const video = scene.made[REPAIRED_VIDEO];
@@ -232,6 +259,22 @@ test('without ffmpeg the status says in plain words what is lacking, and what to
   assert.match(lack ?? '', /no sound over WebRTC because ffmpeg is missing.*apt-get install ffmpeg/);
   assert.deepEqual(leftFolders(), []);
 });
+
+/** Beeps by libopus into NUT, read by our reader. */
+const opusUnits = (): AccessUnit[] => {
+  const nut = join(folder, 'opus.nut');
+  ffmpeg(['-f', 'lavfi', '-i', `${BEEPS}48000`, '-t', '5', '-c:a', 'libopus', '-ac', '2', '-f', 'nut', nut]);
+  const frames = new NutReader().push(readFileSync(nut));
+  const stream = frames[0]!.stream;
+  const track: AudioTrack = {
+    ...{ kind: 'audio', codec: 'opus', timescaleHz: 48_000, codecString: 'opus' },
+    ...{ decoderConfig: stream.codecSpecific, channelCount: 2, samplesPerUnit: 960 },
+  };
+  return frames.map(({ payload }, index) => ({
+    ...{ track, payload, dtsTicks: index * 960, ptsTicks: index * 960 },
+    ...{ isKeyframe: true, arrivedAtMs: 0, arrivedAtWallMs: 0, isDiscontinuity: false },
+  }));
+};
 
 /** x265 into MP4 (which makes lengths and hvcC), copied into NUT, read by our reader. Decoding times are made up evenly. */
 const hevcUnits = (): AccessUnit[] => {

@@ -6,7 +6,7 @@ import type { AccessUnit } from '../../server/media/access-unit.ts';
 import { dtsMsOf } from '../../server/media/access-unit.ts';
 import { silentLog } from '../../server/observability/log.ts';
 import { Metrics } from '../../server/observability/metrics.ts';
-import { ESSENTIALS_DEFAULTS, Essentials, OPUS_AUDIO, REPAIRED_VIDEO } from '../../transcode/essentials.ts';
+import { AAC_AUDIO, ESSENTIALS_DEFAULTS, Essentials, OPUS_AUDIO, REPAIRED_VIDEO } from '../../transcode/essentials.ts';
 import type { EssentialId } from '../../transcode/essentials.ts';
 import { ladderRunOptions } from '../../transcode/ladder.ts';
 import { ffmpegMissing } from '../support/ffmpeg-media.ts';
@@ -53,7 +53,7 @@ test(
       // A busy machine may be late with a rung; what it leaves out then would look like a pause.
       run: ladderRunOptions({ lagMaxMs: 10_000 }),
     });
-    const made: Record<EssentialId, AccessUnit[]> = { [OPUS_AUDIO]: [], [REPAIRED_VIDEO]: [] };
+    const made: Record<EssentialId, AccessUnit[]> = { [OPUS_AUDIO]: [], [AAC_AUDIO]: [], [REPAIRED_VIDEO]: [] };
     const essentials = new Essentials({
       options: ESSENTIALS_DEFAULTS,
       clock: systemClock,

@@ -48,7 +48,6 @@ export class WhipSession {
   #counted = NOTHING;
   #unitCount = 0;
   #connectedAtMs: number | undefined;
-  #pathKind = 'none';
   #isClosed = false;
 
   constructor(options: WhipSessionOptions) {
@@ -63,7 +62,6 @@ export class WhipSession {
     peer.listen({
       onConnected: () => {
         this.#connectedAtMs = clock.nowMs();
-        this.#pathKind = peer.path?.kind ?? 'none';
       },
       onRtp: (packet) =>
         this.#guard(() => {
@@ -150,14 +148,14 @@ export class WhipSession {
       return;
     }
     this.#isClosed = true;
-    const { feed, clock, log, onClosed } = this.#options;
+    const { feed, clock, log, peer, onClosed } = this.#options;
     feed.close(reason);
     this.#count();
     log.info('whip.session.closed', {
       reason,
       durationMs: Math.round(clock.nowMs() - this.#openedAtMs),
       connectMs: this.#connectedAtMs === undefined ? null : Math.round(this.#connectedAtMs - this.#openedAtMs),
-      path: this.#pathKind,
+      path: peer.path?.kind ?? 'none',
       rttMs: Math.round(this.#receiver.rttMs),
       units: this.#unitCount,
       ...this.#counted,

@@ -27,6 +27,7 @@ import { ProgramClock } from './program-clock.ts';
 import { RewindHistory } from './rewind-history.ts';
 import type { RewindKey, RewindSource } from './rewind-source.ts';
 import { Rungs } from './rungs.ts';
+import { SoundChoice } from './sound-choice.ts';
 import { SourceRhythm } from './source-rhythm.ts';
 
 export type HlsBroadcastOptions = {
@@ -38,7 +39,9 @@ export type HlsBroadcastOptions = {
   readonly storeMaxBytes: number;
   /** The rendition without long GOPs. */
   readonly repairedVideoId: string;
-  /** So long the repaired rendition is waited for, before a source with long GOPs is served as it is. */
+  /** The sound in AAC, where the source's is Opus. */
+  readonly aacAudioId: string;
+  /** So long the repaired rendition, or AAC, is waited for, before a source with long GOPs, or in Opus, is served as it is. */
   readonly repairWaitMs: number;
 };
 
@@ -47,6 +50,7 @@ export const HLS_BROADCAST_DEFAULTS: HlsBroadcastOptions = {
   segmentMaxCount: 10,
   storeMaxBytes: 64 * 2 ** 20,
   repairedVideoId: 'repaired-video',
+  aacAudioId: 'aac-audio',
   repairWaitMs: 8_000,
 };
 
@@ -88,6 +92,7 @@ export class HlsBroadcast {
   readonly #programClock: ProgramClock;
   readonly #stops: (() => void)[] = [];
   readonly #rhythm = new SourceRhythm();
+  readonly #sound: SoundChoice;
   readonly #rungs: Rungs;
   #chosen: Rendition | undefined;
   #video: VideoOutput | undefined;
@@ -126,6 +131,11 @@ export class HlsBroadcast {
     this.name = options.broadcast.name;
     this.urlId = options.broadcast.id.slice(0, 16);
     this.#log = options.log.child({ broadcast: this.name, broadcastId: options.broadcast.id });
+    this.#sound = new SoundChoice({
+      sourceId: SOURCE_AUDIO,
+      aacId: options.settings.aacAudioId,
+      waitMaxMs: options.settings.repairWaitMs,
+    });
     this.#rungs = new Rungs({
       partTargetMs: this.#options.partTargetMs,
       epochAt: (mediaMs) => this.#broadcast.timeline.epochAt(mediaMs),
@@ -163,7 +173,8 @@ export class HlsBroadcast {
     if (this.#video?.output.hasSegment === true) {
       const isAudioExpected = this.#broadcast.renditions.get(SOURCE_AUDIO)?.track !== undefined;
       const waitedMs = this.#clock.nowMs() - (this.#videoReadyAtMs ?? this.#clock.nowMs());
-      const hasSound = !isAudioExpected || this.#audio?.output.hasSegment === true || waitedMs > AUDIO_WAIT_MAX_MS;
+      const waitMaxMs = AUDIO_WAIT_MAX_MS + (this.#sound.isUndecided ? this.#options.repairWaitMs : 0);
+      const hasSound = !isAudioExpected || this.#audio?.output.hasSegment === true || waitedMs > waitMaxMs;
       return hasSound && (this.#rungs.isReady || waitedMs > RUNGS_WAIT_MAX_MS);
     }
     return this.#broadcast.renditions.get(SOURCE_VIDEO) === undefined && this.#audio?.output.hasSegment === true;
@@ -233,10 +244,15 @@ export class HlsBroadcast {
   #watch(rendition: Rendition): void {
     if (isRungId(rendition.id)) {
       this.#rungs.add(rendition);
-    } else if (![SOURCE_VIDEO, SOURCE_AUDIO, this.#options.repairedVideoId].includes(rendition.id)) {
+    } else if (!this.#isUsed(rendition.id)) {
       return;
     }
     this.#stops.push(rendition.subscribe({ onUnit: (unit) => this.#onUnit(rendition, unit) }));
+  }
+
+  #isUsed(id: string): boolean {
+    const { repairedVideoId, aacAudioId } = this.#options;
+    return [SOURCE_VIDEO, SOURCE_AUDIO, repairedVideoId, aacAudioId].includes(id);
   }
 
   #lose(rendition: Rendition): void {
@@ -255,7 +271,10 @@ export class HlsBroadcast {
     }
     try {
       if (isAudioUnit(unit)) {
-        this.#onAudioUnit(unit);
+        this.#sound.note(rendition.id, unit);
+        if (this.#sound.isServed(rendition.id)) {
+          this.#onAudioUnit(unit);
+        }
       } else if (isVideoUnit(unit) && isRungId(rendition.id)) {
         this.#rungs.push(rendition, unit);
       } else if (isVideoUnit(unit)) {

@@ -33,7 +33,7 @@ const faultsOf = (load: () => unknown): string => {
 
 test('default.yaml says what the parts default to', () => {
   const config = loadConfig();
-  const { repairedVideoId: _id, ...hls } = HLS_DEFAULTS;
+  const { repairedVideoId: _id, aacAudioId: _aacId, ...hls } = HLS_DEFAULTS;
   assert.deepEqual(config.http, DEFAULT_HTTP_SERVER_OPTIONS);
   assert.deepEqual(config.tls, DEFAULT_TLS_OPTIONS);
   assert.deepEqual(config.watch, { tokens: PLAYBACK_TOKEN_DEFAULTS, shares: SHARE_DEFAULTS });

@@ -28,6 +28,13 @@ test('AAC always gets Opus; a safe picture is left alone', () => {
   assert.equal(plan({}).repaired.isNeeded, false);
 });
 
+test('Opus is taken as it is by WebRTC, and gets AAC for LL-HLS and recordings', () => {
+  const { opus, aac } = plan({}, { audio: { track: { ...TEST_AUDIO_TRACK, codec: 'opus', codecString: 'opus' } } });
+  assert.deepEqual([opus.isNeeded, aac.isNeeded], [false, true]);
+  assert.match(aac.reasons.join(), /Opus/);
+  assert.equal(plan({}).aac.isNeeded, false);
+});
+
 test('B-frames, and GOPs known to be over 2 s, are repaired, with the reason in words', () => {
   assert.match(plan({ hasReordering: true }).repaired.reasons.join(), /B-frames/);
   assert.match(plan({ gopMaxMs: 8_333 }).repaired.reasons.join(), /8\.3 s apart/);
