@@ -26,6 +26,7 @@ import { CueDesk } from './cues/cue-desk.ts';
 import { Drain } from './drain.ts';
 import { joinDrops } from './drop-cues.ts';
 import { openDropsDoor } from './drops-door.ts';
+import type { DoctorFinding } from './ingest/finding.ts';
 import { RtmpServer } from './ingest/rtmp/server.ts';
 import { createWhipEndpoint } from './ingest/whip/endpoint.ts';
 import { WhipServer } from './ingest/whip/whip-server.ts';
@@ -186,13 +187,14 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     log,
     metrics,
   });
+  const findingsOf = (name: string): readonly DoctorFinding[] => [...rtmp.findings(name), ...whipServer.findings(name)];
   const summaries = new BroadcastSummaries({
     hub,
     viewerCountOf: (name) => {
       const broadcast = hub.find(name);
       return hls.viewerCount(name) + (broadcast === undefined ? 0 : webRtc.viewerCount(broadcast));
     },
-    findingsOf: (name) => [...rtmp.findings(name), ...whipServer.findings(name)],
+    findingsOf,
     recordingOf: (broadcastId) => recorder.statusOf(broadcastId),
     ladderOf: (name) => ladders.statusOf(name),
     encoder: () => ladders.encoder,
@@ -202,7 +204,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   const health = new BroadcastHealth({
     ...{ hub, webRtc, clock },
     hlsCountOf: (name) => hls.viewerCount(name),
-    findingsOf: (name) => rtmp.findings(name),
+    findingsOf,
   });
   const tokens = new TokenIssuer(config.watch.tokens, { keys: tokenKeys, clock, log });
   const http = new HttpServer({
