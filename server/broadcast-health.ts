@@ -29,6 +29,10 @@ const POINT_MAX_COUNT = 450;
 /** Names that are not live any more. */
 const PAST_MAX_COUNT = 64;
 
+/** An encoder that was turned away is told of for so long; of so many names, the oldest go. */
+const REFUSAL_SHOWN_MS = 60_000;
+const REFUSAL_MAX_COUNT = 256;
+
 /** Decimals that mean something. */
 const DECIMALS: Readonly<Record<HealthColumn, number>> = {
   ...{ bitrateBps: 0, frameRateFps: 1, keyframeIntervalMs: 0, missingCount: 0, lateCount: 0 },
@@ -50,6 +54,7 @@ export class BroadcastHealth {
   readonly #sources: HealthSources;
   readonly #byName = new Map<string, Kept>();
   readonly #sessions = new Map<string, Set<ViewerSession>>();
+  readonly #refusals = new Map<string, { readonly remoteAddress: string; readonly atMs: number }>();
   readonly #timer: NodeJS.Timeout;
 
   constructor(sources: HealthSources) {
@@ -75,17 +80,36 @@ export class BroadcastHealth {
     clearInterval(this.#timer);
   }
 
+  /** Somebody wanted to publish `name` without its key: encoders show their user at most that it failed. */
+  noteRefusal(name: string, remoteAddress: string): void {
+    this.#refusals.delete(name);
+    this.#refusals.set(name, { remoteAddress, atMs: this.#sources.clock.nowMs() });
+    const [oldest] = this.#refusals.keys();
+    if (this.#refusals.size > REFUSAL_MAX_COUNT && oldest !== undefined) {
+      this.#refusals.delete(oldest);
+    }
+  }
+
   /** `afterWallMs`: of the history only what is newer. */
   healthOf(name: string, afterWallMs: number): Answer {
     const kept = this.#byName.get(name);
     const { udpCount, tcpCount } = this.#pathsOf(name);
     return {
       state: this.#stateOf(name),
-      findings: this.#sources.findingsOf(name),
+      findings: [...this.#refusalOf(name), ...this.#sources.findingsOf(name)],
       viewers: { udpCount, tcpCount, hlsCount: this.#sources.hlsCountOf(name) },
       everyMs: EVERY_MS,
       history: historyOf(kept?.ring ?? new PointRing(['atWallMs', ...COLUMNS], 1), afterWallMs),
     };
+  }
+
+  #refusalOf(name: string): DoctorFinding[] {
+    const refusal = this.#refusals.get(name);
+    if (refusal === undefined || this.#sources.clock.nowMs() - refusal.atMs > REFUSAL_SHOWN_MS) {
+      return [];
+    }
+    const advice = `An encoder at ${refusal.remoteAddress} wanted to go live here and was refused: its stream key lacks the key of this name, or has another. Copy the stream key again, whole.`;
+    return [{ code: 'KEY_WRONG', severity: 'problem', costMs: null, advice }];
   }
 
   #stateOf(name: string): WatchState {

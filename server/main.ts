@@ -176,6 +176,17 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     gate: publishGate,
     isKey: (name, key) => keys.isPublishKey(name, key),
     iceServerLinks: config.webrtc.iceServers.map(iceServerLink),
+  const health = new BroadcastHealth({
+    ...{ hub, webRtc, clock },
+    hlsCountOf: (name) => hls.viewerCount(name),
+    findingsOf: (name) => rtmp.findings(name),
+  });
+  const rtmp = new RtmpServer({
+    options: config.rtmp,
+    gate: createPublishGate({
+      ...{ hub, keys, isLoopbackOpen: isLoopbackTrusted, isDraining: () => drain.isDraining, log },
+      onRefused: (name, remoteAddress) => health.noteRefusal(name, remoteAddress),
+    }),
     clock,
   });
   const replay = new ReplayDoor({

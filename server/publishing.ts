@@ -6,7 +6,15 @@ import type { Log } from './observability/log.ts';
 import type { Hub } from './relay/hub.ts';
 
 export const createPublishGate =
-  (parts: { hub: Hub; keys: KeyStore; isLoopbackOpen: boolean; isDraining: () => boolean; log: Log }): PublishGate =>
+  (parts: {
+    readonly hub: Hub;
+    readonly keys: KeyStore;
+    readonly isLoopbackOpen: boolean;
+    readonly isDraining: () => boolean;
+    readonly log: Log;
+    /** Told of who had no key, or a wrong one. */
+    readonly onRefused: (name: string, remoteAddress: string) => void;
+  }): PublishGate =>
   async (request) => {
     if (parts.isDraining()) {
       return {
@@ -29,6 +37,7 @@ export const createPublishGate =
         remoteAddress: request.remoteAddress,
         code: judgement.code,
       });
+      parts.onRefused(request.name, request.remoteAddress);
       return judgement;
     }
     return parts.hub.publish(request.name, {

@@ -13,6 +13,7 @@ import { findingItem } from './studio/findings.ts';
 import type { Points } from './studio/health-history.ts';
 import { healthPlots, joinPoints, newestWords, spanOf } from './studio/health-history.ts';
 import { readKeyText } from './studio/key-text.ts';
+import { CuePart } from './studio/cue-part.ts';
 import { KeyPart } from './studio/key-part.ts';
 import { keepKeyFor, Refused, StudioApi } from './studio/studio-api.ts';
 import type { StudioText } from './studio/texts.ts';
@@ -31,6 +32,7 @@ const keyInput = byId('key') as HTMLInputElement;
 
 let facts: StudioFacts | undefined;
 let keyPart: KeyPart | undefined;
+let cuePart: CuePart | undefined;
 let points: Points = [];
 
 const showTrouble = (text: string): void => {
@@ -41,6 +43,7 @@ const showTrouble = (text: string): void => {
 const askForKey = (why: string): void => {
   facts = undefined;
   player.removeAttribute('src');
+  cuePart?.close();
   byId('content').hidden = true;
   door.hidden = false;
   showTrouble(why);
@@ -52,11 +55,13 @@ const open = (known: StudioFacts): void => {
   door.hidden = true;
   byId('content').hidden = false;
   keyPart = new KeyPart({ api, facts: known, texts });
+  cuePart = new CuePart({ api, texts, language });
   player.token = known.watchToken;
   player.src = name;
 };
 
 const showHeading = ({ state, viewers }: BroadcastHealth): void => {
+  byId('content').classList.toggle('absent', state === 'absent');
   byId('state').className = `state ${state}`;
   setText(byId('state'), texts[state]);
   const count = viewers.udpCount + viewers.tcpCount + viewers.hlsCount;
@@ -77,6 +82,7 @@ const rowsOf = (
   const isThere = state !== 'absent' && history !== undefined;
   const sent = broadcast?.video === null ? texts.soundOnly : broadcast === null ? NONE : sourceText(broadcast);
   return [
+    [texts.seenCue, isThere ? cuePart?.onWords || texts.seenNoCue : NONE],
     [
       `${texts.viewers} (${texts.viewersWhy})`,
       isThere ? fill(tcpCount === 0 ? texts.pathsPlain : texts.paths, counts) : NONE,
@@ -165,6 +171,7 @@ const refresh = async (): Promise<void> => {
     const [health, broadcast] = await Promise.all([
       api.ask<BroadcastHealth>(`/api/broadcasts/${name}/health?after=${after}`),
       fetchBroadcast(name),
+      cuePart?.refresh(),
     ]);
     showTrouble('');
     showHeading(health);

@@ -1,4 +1,4 @@
-/** The host's page against the real server: the key, what the doctor says of a real encoder, the curves, the preview; on a desk and on a phone. */
+/** The host's page against the real server: the key, what the doctor says of a real encoder, the curves, the preview, a countdown; on a desk and on a phone. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -35,48 +35,72 @@ const textOf = async (page: Page, selector: string): Promise<string> => (await p
 const isWithinWidth = async (page: Page): Promise<boolean> =>
   page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth);
 
-test('a host comes with the key, goes live, and is told how it goes', { timeout: 120_000 }, async () => {
-  const opened = await openPage();
-  const { page } = opened;
-  const urls: string[] = [];
-  page.on('request', (request) => urls.push(request.url()));
-  await page.goto(`${sluice.httpUrl}/studio`);
-  await page.fill('#key', `Stream key:  ${NAME}?key=${'x'.repeat(24)}`);
-  await page.keyboard.press('Enter');
-  await within(SHOWN_MAX_MS, 'a wrong key is refused', async () =>
-    /does not open/.test(await textOf(page, '#trouble')),
-  );
-  assert.equal(new URL(page.url()).pathname, `/studio/${NAME}`);
-  await page.fill('#key', key);
-  await page.keyboard.press('Enter');
-  await page.waitForSelector('#stream-rows code');
-  assert.ok((await textOf(page, '#stream-rows')).includes(`rtmp://127.0.0.1:${sluice.ports.rtmp}/live`));
-  assert.ok(!(await textOf(page, '#stream-rows')).includes(key), 'a screen may be on air');
-  await page.getByRole('button', { name: 'Show' }).click();
-  assert.ok((await textOf(page, '#stream-rows')).includes(`${NAME}?key=${key}`));
-
-  const publisher = await Publisher.start({ url: sluice.rtmpUrl(NAME), preset: 'obs-default' });
-  try {
-    await within(SHOWN_MAX_MS, 'it is live', async () => (await textOf(page, '#state')) === 'Live');
-    await within(SHOWN_MAX_MS, 'the doctor speaks', async () => /B-frames/.test(await textOf(page, '#findings')));
-    await within(SHOWN_MAX_MS, 'there are curves', async () => (await page.locator('#health .curve').count()) >= 6);
-    await within(SHOWN_MAX_MS, 'the preview plays', async () => (await viewOf(page)).startsWith('playing '));
-    await within(SHOWN_MAX_MS, 'bits are counted', async () =>
-      /bit\/s/.test(await textOf(page, '#health figure:first-child strong')),
+test(
+  'a host comes with the key, goes live, is told how it goes, and shows a product',
+  { timeout: 120_000 },
+  async () => {
+    const opened = await openPage();
+    const { page } = opened;
+    const urls: string[] = [];
+    page.on('request', (request) => urls.push(request.url()));
+    await page.goto(`${sluice.httpUrl}/studio`);
+    await page.fill('#key', `Stream key:  ${NAME}?key=${'x'.repeat(24)}`);
+    await page.keyboard.press('Enter');
+    await within(SHOWN_MAX_MS, 'a wrong key is refused', async () =>
+      /does not open/.test(await textOf(page, '#trouble')),
     );
-    assert.ok(!urls.some((url) => url.includes(key)), 'the key is in no address');
-    await page.screenshot({ path: path.join(tmpdir(), 'sluice-studio-1280.png'), fullPage: true });
+    assert.equal(new URL(page.url()).pathname, `/studio/${NAME}`);
+    await page.fill('#key', key);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('#stream-rows code');
+    assert.ok((await textOf(page, '#stream-rows')).includes(`rtmp://127.0.0.1:${sluice.ports.rtmp}/live`));
+    assert.ok(!(await textOf(page, '#stream-rows')).includes(key), 'a screen may be on air');
+    await page.getByRole('button', { name: 'Show', exact: true }).click();
+    assert.ok((await textOf(page, '#stream-rows')).includes(`${NAME}?key=${key}`));
 
-    const phone = await openPage({ viewport: PHONE });
-    await phone.page.goto(`${sluice.httpUrl}/studio/${NAME}`);
-    await phone.page.fill('#key', key);
-    await phone.page.keyboard.press('Enter');
-    await within(SHOWN_MAX_MS, 'the phone has it too', async () => (await textOf(phone.page, '#state')) === 'Live');
-    assert.ok(await isWithinWidth(phone.page));
-    await phone.page.screenshot({ path: path.join(tmpdir(), 'sluice-studio-390.png'), fullPage: true });
-    await phone.close();
-  } finally {
-    await publisher.stop();
-  }
-  await opened.close();
-});
+    await page.click('#cue-add');
+    await page.fill('#cue-title', 'Lamp');
+    await page.fill('#cue-link', 'shop.example/lamp');
+    await page.keyboard.press('Enter');
+    assert.match(await textOf(page, '#cue-form'), /begins with https/);
+    await page.fill('#cue-link', 'https://shop.example/lamp');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.cue-item.prepared.next');
+    assert.equal(await page.isDisabled('#bar-go'), true, 'nobody is live');
+
+    const publisher = await Publisher.start({ url: sluice.rtmpUrl(NAME), preset: 'obs-default' });
+    try {
+      await within(SHOWN_MAX_MS, 'it is live', async () => (await textOf(page, '#state')) === 'Live');
+      await within(SHOWN_MAX_MS, 'the doctor speaks', async () => /B-frames/.test(await textOf(page, '#findings')));
+      await within(SHOWN_MAX_MS, 'there are curves', async () => (await page.locator('#health .curve').count()) >= 6);
+      await within(SHOWN_MAX_MS, 'the preview plays', async () => (await viewOf(page)).startsWith('playing '));
+      await within(SHOWN_MAX_MS, 'bits are counted', async () =>
+        /bit\/s/.test(await textOf(page, '#health figure:first-child strong')),
+      );
+      assert.ok(!urls.some((url) => url.includes(key)), 'the key is in no address');
+      await page.screenshot({ path: path.join(tmpdir(), 'sluice-studio-1280.png'), fullPage: true });
+
+      const phone = await openPage({ viewport: PHONE });
+      await phone.page.goto(`${sluice.httpUrl}/studio/${NAME}`);
+      await phone.page.fill('#key', key);
+      await phone.page.keyboard.press('Enter');
+      await within(SHOWN_MAX_MS, 'the phone has it too', async () => (await textOf(phone.page, '#state')) === 'Live');
+      assert.ok(await isWithinWidth(phone.page));
+      await phone.page.click('#bar-go');
+      await within(SHOWN_MAX_MS, 'it counts down', async () => /^[123]$/.test(await textOf(phone.page, '#bar-go')));
+      await phone.page.click('#bar-now');
+      await within(SHOWN_MAX_MS, 'it was stopped', async () => /stopped/.test(await textOf(phone.page, '#cue-said')));
+      await page.keyboard.press('Control+Enter');
+      await within(SHOWN_MAX_MS, 'the card is on', async () => (await page.locator('.cue-item.fired').count()) === 1);
+      assert.match(await textOf(page, '#seen'), /Lamp/);
+      await within(SHOWN_MAX_MS, 'the phone is told', async () =>
+        /on since/.test(await textOf(phone.page, '.cue-item.fired .cue-state')),
+      );
+      await phone.page.screenshot({ path: path.join(tmpdir(), 'sluice-studio-390.png'), fullPage: true });
+      await phone.close();
+    } finally {
+      await publisher.stop();
+    }
+    await opened.close();
+  },
+);

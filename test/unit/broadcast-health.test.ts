@@ -44,6 +44,13 @@ test('points are taken while it is live, kept after it, go on with the next, and
   };
 
   assert.deepEqual(health.healthOf(NAME, 0).history.atWallMs, []);
+  health.noteRefusal(NAME, '10.1.2.3');
+  assert.match(
+    health.healthOf(NAME, 0).findings[0]?.advice ?? '',
+    /10\.1\.2\.3 .*refused/,
+    'also while nobody is live',
+  );
+  assert.deepEqual(health.healthOf('other', 0).findings, []);
   publish();
   const session = { name: NAME, isConnected: true, pathKind: 'tcp', reported: { latencyMs: 140.4, stallMs: 0 } };
   sessions?.onOpened(session as unknown as ViewerSession);
@@ -62,6 +69,7 @@ test('points are taken while it is live, kept after it, go on with the next, and
   hub.end(NAME, 'test');
   pass(60_000);
   assert.equal(health.healthOf(NAME, 0).state, 'absent');
+  assert.deepEqual(health.healthOf(NAME, 0).findings, [], 'a refusal is no news for ever');
   assert.equal(health.healthOf(NAME, 0).history.atWallMs.length, 2, 'what was stays');
   publish();
   pass(POINT_MS);

@@ -6,6 +6,7 @@ import type { Language, StudioTexts } from './texts.ts';
 import { fill } from './texts.ts';
 
 export const CHINESE_ADVICE: Readonly<Record<string, string>> = {
+  KEY_WRONG: '有一个编码器想在这里开播但被拒绝：它的推流码没有密钥，或密钥不对。请重新完整复制推流码。',
   B_FRAMES:
     '编码器使用了 B 帧：每个画面都会晚到，而且浏览器的 WebRTC 不能播放它们，观众只能看到重新编码的版本。在 OBS 的“设置 › 输出”中：x264 把“微调”设为 zerolatency；NVENC 等把 B 帧设为 0。',
   LOOKAHEAD:

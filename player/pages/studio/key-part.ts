@@ -41,7 +41,7 @@ export class KeyPart {
 
   #render(): void {
     const { facts, texts } = this.#options;
-    const place = { hostname: location.hostname, facts, streamKey: this.#streamKey };
+    const place = { url: new URL(location.href), facts, streamKey: this.#streamKey };
     byId('stream-rows').replaceChildren(...streamRows(place, texts).map((row) => this.#row(row)));
     setText(this.#makeKey, this.#hasKey ? texts.makeKeyAnew : texts.makeKey);
     const unknown = this.#hasKey ? texts.obsKeyUnknown : texts.obsKeyless;

@@ -12,16 +12,16 @@ export type SettingRow = {
 };
 
 export type Place = {
-  /** As in the page's own address. */
-  readonly hostname: string;
+  /** The page's own address. */
+  readonly url: URL;
   readonly facts: Pick<StudioFacts, 'name' | 'rtmpPort'>;
   /** Null: only the server knows it. */
   readonly streamKey: string | null;
 };
 
-export const streamRows = ({ hostname, facts, streamKey }: Place, texts: StudioTexts): SettingRow[] => [
+export const streamRows = ({ url, facts, streamKey }: Place, texts: StudioTexts): SettingRow[] => [
   { label: texts.obsService, value: texts.obsCustom, canCopy: false },
-  { label: texts.obsServer, value: `rtmp://${hostname}:${facts.rtmpPort}/live`, canCopy: true },
+  { label: texts.obsServer, value: `rtmp://${url.hostname}:${facts.rtmpPort}/live`, canCopy: true },
   streamKey === null
     ? { label: texts.obsKey, value: `${facts.name}?key=SECRET`, canCopy: false }
     : { label: texts.obsKey, value: streamKey, canCopy: true, hidden: `${facts.name}?key=••••••••` },

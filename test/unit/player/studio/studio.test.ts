@@ -28,7 +28,11 @@ test('the line for OBS is a key, the address before it and the secret alone too'
 });
 
 test('OBS is told the host as the page was reached, and a secret is never shown unasked', () => {
-  const place = { hostname: '[::1]', facts: { name: 'main', rtmpPort: 1936 }, streamKey: 'main?key=abc' };
+  const place = {
+    url: new URL('http://[::1]:8080/studio/main'),
+    facts: { name: 'main', rtmpPort: 1936 },
+    streamKey: 'main?key=abc',
+  };
   const rows = streamRows(place, ENGLISH);
   assert.equal(rows.find(({ label }) => label === 'Server')?.value, 'rtmp://[::1]:1936/live');
   const key = rows.find(({ label }) => label === 'Stream key');
@@ -96,7 +100,7 @@ test('the browser says which language', () => {
 });
 
 test('whatever the doctor finds is said in Chinese too', () => {
-  const sources = ['server/ingest/diagnosis.ts', 'server/ingest/rtmp/refusals.ts'];
+  const sources = ['server/broadcast-health.ts', 'server/ingest/diagnosis.ts', 'server/ingest/rtmp/refusals.ts'];
   const text = sources.map((path) => readFileSync(join(ROOT, path), 'utf8')).join();
   const codes = [...text.matchAll(/code: '([A-Z_]+)'/g)].map(([, code = '']) => code);
   assert.ok(codes.length > 10);
@@ -107,7 +111,9 @@ test('whatever the doctor finds is said in Chinese too', () => {
 
 test('each place of the page has a text, and each text a place', () => {
   const folder = join(ROOT, 'player/pages/studio');
-  const sources = readdirSync(folder).map((name) => join(folder, name));
+  const sources = readdirSync(folder)
+    .filter((name) => name !== 'texts.ts')
+    .map((name) => join(folder, name));
   const html = readFileSync(join(ROOT, 'player/studio.html'), 'utf8');
   const code = [...sources, join(ROOT, 'player/pages/studio.ts')].map((path) => readFileSync(path, 'utf8')).join('\n');
   const places = [...html.matchAll(/data-text="(\w+)"/g)].map(([, key = '']) => key);
@@ -117,7 +123,7 @@ test('each place of the page has a text, and each text a place', () => {
   );
   // States are looked up by the server's word for them.
   const states = ['absent', 'waiting', 'live', 'reconnecting', 'ended'];
-  const used = new Set([...places, ...states, ...[...code.matchAll(/texts\.(\w+)/g)].map(([, key = '']) => key)]);
+  const used = new Set([...places, ...states, ...[...code.matchAll(/(?:texts\.|')(\w+)/g)].map(([, key = '']) => key)]);
   assert.deepEqual(
     Object.keys(ENGLISH).filter((key) => !used.has(key)),
     [],

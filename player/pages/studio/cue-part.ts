@@ -1,0 +1,383 @@
+/** Cues on the host's page: the list, the one large button, and the form. What is decided is in `cue-desk` and `cue-form`; here it is shown and asked. */
+import type { CueAt, CueList, HostedCue } from '../../../server/api/contract/cues-host.ts';
+import { playerClock } from '../../clock.ts';
+import { byId, make, setText } from '../elements.ts';
+import { CueDesk, countText, remainingText } from './cue-desk.ts';
+import { CueDialog } from './cue-dialog.ts';
+import { wordsOf, type CueWords } from './cue-form.ts';
+import { Declined, type StudioApi } from './studio-api.ts';
+import type { StudioTexts } from './texts.ts';
+import { fill } from './texts.ts';
+
+export type CuePartOptions = { readonly api: StudioApi; readonly texts: StudioTexts; readonly language: string };
+
+const COUNTDOWNS_S = [3, 5, 10] as const;
+/** What counts down is written this often, and asked about this often once it is due. */
+const TICK_MS = 100;
+const DUE_ASK_EVERY_MS = 300;
+
+export class CuePart {
+  readonly #options: CuePartOptions;
+  readonly #desk = new CueDesk();
+  readonly #dialog: CueDialog;
+  readonly #delayPlace: string;
+  readonly #go = byId('bar-go') as HTMLButtonElement;
+  readonly #now = byId('bar-now') as HTMLButtonElement;
+  readonly #delay = byId('cue-delay') as HTMLInputElement;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #seconds: number = COUNTDOWNS_S[0];
+  #shownLists = '';
+  #askedAtMs = 0;
+  #isBusy = false;
+  /** Of cues that were counted down here: said aloud once they show. */
+  #announcedId: string | null = null;
+
+  constructor(options: CuePartOptions) {
+    this.#options = options;
+    const { texts, api } = options;
+    this.#dialog = new CueDialog({ texts, onSave: async (words, cue) => this.#save(words, cue) });
+    this.#delayPlace = `sluice-studio-delay/${api.name}`;
+    this.#delay.value = localStorage.getItem(this.#delayPlace) ?? '';
+    this.#delay.onchange = (): void => this.#onDelay();
+    this.#onDelay();
+    this.#offerSeconds();
+    this.#go.onclick = (): void => this.#onGo();
+    this.#now.onclick = (): void => this.#onNow();
+    byId('cue-add').onclick = (): void => this.#dialog.open();
+    document.addEventListener('keydown', this.#onKey);
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    document.removeEventListener('keydown', this.#onKey);
+  }
+
+  /** What is on viewers' screens, in words. */
+  get onWords(): string {
+    const { on } = this.#desk.sight(playerClock.nowMs());
+    return on.map((cue) => titleOf(cue)).join(', ');
+  }
+
+  /** Asks for the list. Rejects as `StudioApi` does. */
+  async refresh(): Promise<void> {
+    const sentAtMs = playerClock.nowMs();
+    this.#askedAtMs = sentAtMs;
+    const list = await this.#options.api.ask<CueList>(this.#path());
+    // The clock was read about half-way.
+    this.#desk.take(list, (sentAtMs + playerClock.nowMs()) / 2);
+    this.#render();
+  }
+
+  readonly #onKey = (event: KeyboardEvent): void => {
+    if (event.ctrlKey && event.key === 'Enter' && !this.#dialog.isOpen) {
+      event.preventDefault();
+      this.#onGo();
+    }
+  };
+
+  #path(id?: string, deed = ''): string {
+    const list = `/api/broadcasts/${this.#options.api.name}/cues`;
+    return id === undefined ? list : `${list}/${encodeURIComponent(id)}${deed}`;
+  }
+
+  // ---- deeds
+
+  #onGo(): void {
+    const { next, armed } = this.#desk.sight(playerClock.nowMs());
+    if (next !== null && armed === null && !this.#go.disabled) {
+      this.#say(fill(this.#options.texts.saidArmed, { title: titleOf(next), seconds: this.#seconds }));
+      void this.#fire(next, { countdownMs: this.#seconds * 1_000 });
+    }
+  }
+
+  /** The small button: at once, or, while it counts, stop. */
+  #onNow(): void {
+    const { next, armed } = this.#desk.sight(playerClock.nowMs());
+    if (armed !== null) {
+      void this.#stop(armed);
+    } else if (next !== null) {
+      void this.#fire(next, 'now');
+    }
+  }
+
+  async #fire(cue: HostedCue, at: CueAt): Promise<void> {
+    const delayMs = this.#delayMs();
+    const body = { at, ...(delayMs === null ? {} : { encoderDelayMs: delayMs }) };
+    this.#announcedId = cue.id;
+    await this.#do(async () => this.#options.api.ask(this.#path(cue.id, '/fire'), { method: 'POST', body }));
+  }
+
+  async #stop(cue: HostedCue): Promise<void> {
+    this.#announcedId = null;
+    const body = { ...wordsOf(cue), at: null };
+    if (await this.#do(async () => this.#options.api.ask(this.#path(cue.id), { method: 'PUT', body }))) {
+      this.#desk.choose(cue.id);
+      this.#render();
+      this.#say(this.#options.texts.saidStopped);
+    }
+  }
+
+  async #withdraw(cue: HostedCue): Promise<void> {
+    await this.#do(async () => this.#options.api.ask(this.#path(cue.id), { method: 'DELETE' }));
+  }
+
+  async #save(words: CueWords, cue: HostedCue | null): Promise<boolean> {
+    return this.#do(async () =>
+      cue === null
+        ? this.#options.api.ask(this.#path(), { method: 'POST', body: words })
+        : this.#options.api.ask(this.#path(cue.id), { method: 'PUT', body: words }),
+    );
+  }
+
+  /** One at a time; false, and said why, when it was not done. */
+  async #do(deed: () => Promise<unknown>): Promise<boolean> {
+    if (this.#isBusy) {
+      return false;
+    }
+    this.#isBusy = true;
+    try {
+      await deed();
+      this.#trouble('');
+      await this.refresh();
+      return true;
+    } catch (error) {
+      const { texts } = this.#options;
+      const isNotLive = error instanceof Declined && error.code === 'CUE_NOT_LIVE';
+      const why = error instanceof Declined ? fill(texts.declined, { why: error.message }) : texts.noAnswer;
+      this.#trouble(isNotLive ? texts.goNotLive : why);
+      return false;
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  // ---- the encoder's delay
+
+  #delayMs(): number | null {
+    const { value } = this.#delay;
+    return value === '' || !this.#delay.checkValidity() ? null : Number(value);
+  }
+
+  #onDelay(): void {
+    const delayMs = this.#delayMs();
+    this.#desk.correct(delayMs);
+    if (delayMs === null) {
+      localStorage.removeItem(this.#delayPlace);
+    } else {
+      localStorage.setItem(this.#delayPlace, String(delayMs));
+    }
+  }
+
+  // ---- showing
+
+  #tick(): void {
+    const nowMs = playerClock.nowMs();
+    const { armed } = this.#desk.sight(nowMs);
+    if (armed === null) {
+      return;
+    }
+    const remainingMs = this.#desk.remainingMs(armed, nowMs);
+    this.#renderBar();
+    this.#renderTimes();
+    if (remainingMs !== null && remainingMs < 0 && nowMs - this.#askedAtMs > DUE_ASK_EVERY_MS) {
+      this.refresh().catch(() => undefined);
+    }
+  }
+
+  #render(): void {
+    this.#renderLists();
+    this.#renderBar();
+    this.#renderTimes();
+    const { texts } = this.#options;
+    const announced = this.#announcedId === null ? null : this.#desk.find(this.#announcedId);
+    if (announced?.state === 'fired') {
+      this.#announcedId = null;
+      this.#say(fill(texts.saidShown, { title: titleOf(announced) }));
+    }
+    const { clock } = this.#desk;
+    byId('cue-timing').hidden = clock === null;
+    setText(byId('cue-timing-why'), fill(texts.timingWhy, { delay: Math.round(clock?.encoderDelayMs ?? 0) }));
+  }
+
+  #renderBar(): void {
+    const { texts } = this.#options;
+    const nowMs = playerClock.nowMs();
+    const { armed, next } = this.#desk.sight(nowMs);
+    const isLive = this.#desk.clock !== null;
+    const shown = armed ?? next;
+    const remainingMs = armed === null ? null : this.#desk.remainingMs(armed, nowMs);
+    byId('cue-bar').classList.toggle('counting', armed !== null);
+    setText(
+      byId('bar-title'),
+      shown === null ? texts.goNothing : fill(armed === null ? texts.goNext : texts.goShows, { title: titleOf(shown) }),
+    );
+    setText(byId('bar-why'), shown === null || isLive ? '' : texts.goNotLive);
+    const idle = fill(texts.goCountdown, { seconds: this.#seconds });
+    setText(this.#go, armed === null ? idle : remainingMs === null ? '…' : countText(remainingMs));
+    this.#go.disabled = armed !== null || next === null || !isLive;
+    setText(this.#now, armed === null ? texts.goNow : texts.goStop);
+    this.#now.disabled = armed === null && (next === null || !isLive);
+  }
+
+  /** Built anew only when something changed; what had the focus has it again. */
+  #renderLists(): void {
+    const { current, past, next } = this.#desk.sight(playerClock.nowMs());
+    const told = JSON.stringify([current, past, next?.id]);
+    if (told === this.#shownLists) {
+      return;
+    }
+    this.#shownLists = told;
+    const { activeElement } = document;
+    const focus = activeElement instanceof HTMLElement ? activeElement.dataset['focus'] : undefined;
+    byId('cue-current').replaceChildren(...current.map((cue) => this.#item(cue, cue.id === next?.id)));
+    byId('cue-past').replaceChildren(...past.map((cue) => this.#item(cue, false)));
+    byId('cue-past-part').hidden = past.length === 0;
+    byId('cues-none').hidden = current.length > 0;
+    if (focus !== undefined) {
+      document.querySelector<HTMLElement>(`[data-focus="${CSS.escape(focus)}"]`)?.focus();
+    }
+  }
+
+  #item(cue: HostedCue, isNext: boolean): HTMLElement {
+    const { texts } = this.#options;
+    const { id, state, price = '', picture, mode, stock } = cue;
+    const facts = [
+      ...(mode === 'clock' ? [texts.cueClock] : []),
+      ...(stock === undefined ? [] : [fill(texts.cueStock, { count: stock })]),
+    ];
+    const words = make(
+      'div',
+      'cue-words',
+      make('strong', '', titleOf(cue)),
+      ...(price === '' ? [] : [make('span', 'cue-price', price)]),
+      make('small', 'cue-state'),
+      ...facts.map((fact) => make('small', '', fact)),
+    );
+    const item = make(
+      'li',
+      `cue-item ${state}${isNext ? ' next' : ''}`,
+      ...pictureOf(picture),
+      words,
+      this.#buttons(cue, isNext),
+    );
+    item.dataset['id'] = id;
+    return item;
+  }
+
+  #buttons(cue: HostedCue, isNext: boolean): HTMLElement {
+    const { texts } = this.#options;
+    const { id, state } = cue;
+    const button = (text: string, deed: string, act: (pressed: HTMLButtonElement) => void): HTMLButtonElement => {
+      const made = make('button', 'copy', text) as HTMLButtonElement;
+      made.type = 'button';
+      made.dataset['focus'] = `${deed} ${id}`;
+      made.setAttribute('aria-label', `${text}: ${titleOf(cue)}`);
+      made.addEventListener('click', () => act(made));
+      return made;
+    };
+    const edit = button(texts.cueEdit, 'edit', () => this.#dialog.open(cue));
+    const again = button(texts.cueAgain, 'again', () => void this.#save(wordsOf(cue), null));
+    if (state === 'prepared') {
+      const choose = button(isNext ? texts.cueNext : texts.cueChoose, 'choose', () => this.#choose(id));
+      choose.setAttribute('aria-pressed', String(isNext));
+      const remove = button(texts.cueRemove, 'remove', (pressed) => {
+        // Not by one touch: it may be the wrong one, in a hurry.
+        if (pressed.classList.contains('sure')) {
+          void this.#withdraw(cue);
+        } else {
+          pressed.classList.add('sure');
+          setText(pressed, texts.cueRemoveSure);
+        }
+      });
+      return make('div', 'cue-buttons', choose, edit, remove);
+    }
+    if (state === 'fired' && this.#desk.isOn(cue, playerClock.nowMs())) {
+      return make(
+        'div',
+        'cue-buttons',
+        button(texts.cueTakeOff, 'off', () => void this.#withdraw(cue)),
+        edit,
+        again,
+      );
+    }
+    return make('div', 'cue-buttons', ...(state === 'armed' ? [] : [again]));
+  }
+
+  #choose(id: string): void {
+    this.#desk.choose(id);
+    this.#render();
+  }
+
+  #renderTimes(): void {
+    const nowMs = playerClock.nowMs();
+    for (const item of document.querySelectorAll<HTMLElement>('.cue-item')) {
+      const cue = this.#desk.find(item.dataset['id'] ?? '');
+      const place = item.querySelector<HTMLElement>('.cue-state');
+      if (cue !== null && place !== null) {
+        setText(place, this.#stateWords(cue, nowMs));
+      }
+    }
+  }
+
+  #stateWords(cue: HostedCue, nowMs: number): string {
+    const { texts } = this.#options;
+    const remainingMs = this.#desk.remainingMs(cue, nowMs);
+    if (remainingMs !== null) {
+      return fill(texts.cueArmed, { time: remainingText(remainingMs) });
+    }
+    if (cue.firedAtWallMs === null) {
+      return '';
+    }
+    const time = new Date(cue.firedAtWallMs).toLocaleTimeString(this.#options.language);
+    return fill(this.#desk.isOn(cue, nowMs) ? texts.cueOn : texts.cueOver, { time });
+  }
+
+  #offerSeconds(): void {
+    const { texts } = this.#options;
+    const place = byId('bar-seconds');
+    place.setAttribute('aria-label', texts.goLength);
+    place.replaceChildren(
+      ...COUNTDOWNS_S.map((seconds) => {
+        const input = document.createElement('input');
+        Object.assign(input, {
+          type: 'radio',
+          name: 'seconds',
+          value: String(seconds),
+          checked: seconds === this.#seconds,
+        });
+        input.addEventListener('change', () => {
+          this.#seconds = seconds;
+          this.#renderBar();
+        });
+        return make('label', 'second', input, make('span', '', fill(texts.durationSeconds, { count: seconds })));
+      }),
+    );
+  }
+
+  #say(text: string): void {
+    setText(byId('cue-said'), text);
+  }
+
+  #trouble(text: string): void {
+    byId('cue-trouble').hidden = text === '';
+    setText(byId('cue-trouble'), text);
+  }
+}
+
+const titleOf = ({ title, kind }: HostedCue): string => title ?? kind;
+
+const pictureOf = (url: string | undefined): HTMLElement[] => {
+  if (url === undefined) {
+    return [];
+  }
+  const picture = document.createElement('img');
+  Object.assign(picture, {
+    className: 'cue-picture',
+    alt: '',
+    referrerPolicy: 'no-referrer',
+    loading: 'lazy',
+    src: url,
+  });
+  return [picture];
+};
