@@ -90,12 +90,11 @@ test(
       await within(SHOWN_MAX_MS, 'it counts down', async () => /^[123]$/.test(await textOf(phone.page, '#bar-go')));
       await phone.page.click('#bar-now');
       await within(SHOWN_MAX_MS, 'it was stopped', async () => /stopped/.test(await textOf(phone.page, '#cue-said')));
-      await page.keyboard.press('Control+Enter');
-      await within(SHOWN_MAX_MS, 'the card is on', async () => (await page.locator('.cue-item.fired').count()) === 1);
-      assert.match(await textOf(page, '#seen'), /Lamp/);
-      await within(SHOWN_MAX_MS, 'the phone is told', async () =>
-        /on since/.test(await textOf(phone.page, '.cue-item.fired .cue-state')),
+      await phone.page.keyboard.press('Control+Enter');
+      await within(SHOWN_MAX_MS, 'the card is on', async () =>
+        /on since/.test(await textOf(phone.page, '.cue-item .cue-state')),
       );
+      await within(SHOWN_MAX_MS, 'the desk is told', async () => /Lamp/.test(await textOf(page, '#seen')));
       await phone.page.screenshot({ path: path.join(tmpdir(), 'sluice-studio-390.png'), fullPage: true });
       await phone.close();
     } finally {
