@@ -3,8 +3,9 @@ import type { KeyStore } from './access/key-store.ts';
 import { secretsMatch } from './access/key-store.ts';
 import type { TokenIssuer } from './access/token-issuer.ts';
 import type { BroadcastHealth as Answer, HealthColumn, HealthHistory } from './api/contract/studio.ts';
+import type { SessionSummary } from './api/contract/sessions.ts';
 import type { DoctorFinding, WatchState } from './api/contract/socket.ts';
-import type { StudioView } from './api/views.ts';
+import type { StudioView, ViewersView } from './api/views.ts';
 import type { Clock } from './base/clock.ts';
 import { PointRing } from './health/point-ring.ts';
 import { SourceMeter } from './health/source-meter.ts';
@@ -13,12 +14,10 @@ import { ViewerMeter } from './health/viewer-meter.ts';
 import type { Broadcast } from './relay/broadcast.ts';
 import { SOURCE_AUDIO, SOURCE_VIDEO } from './relay/broadcast.ts';
 import type { Hub } from './relay/hub.ts';
-import type { ViewerSession } from './relay/webrtc/viewer-session.ts';
-import type { WebRtcOut } from './relay/webrtc/webrtc-out.ts';
 
 export type HealthSources = {
   readonly hub: Hub;
-  readonly webRtc: Pick<WebRtcOut, 'listen'>;
+  readonly viewers: Pick<ViewersView, 'list'>;
   readonly hlsCountOf: (name: string) => number;
   readonly findingsOf: (name: string) => readonly DoctorFinding[];
   readonly clock: Clock;
@@ -53,26 +52,14 @@ type Kept = {
 export class BroadcastHealth {
   readonly #sources: HealthSources;
   readonly #byName = new Map<string, Kept>();
-  readonly #sessions = new Map<string, Set<ViewerSession>>();
+  /** Who watches, by name, as of the last points. */
+  #watching = new Map<string, SessionSummary[]>();
   readonly #refusals = new Map<string, { readonly remoteAddress: string; readonly atMs: number }>();
   readonly #timer: NodeJS.Timeout;
 
   constructor(sources: HealthSources) {
     this.#sources = sources;
     sources.hub.listen({ onBroadcastStarted: (broadcast) => this.#follow(broadcast) });
-    sources.webRtc.listen({
-      onOpened: (session) => {
-        const sessions = this.#sessions.get(session.name) ?? new Set();
-        this.#sessions.set(session.name, sessions.add(session));
-      },
-      onClosed: (session) => {
-        const sessions = this.#sessions.get(session.name);
-        sessions?.delete(session);
-        if (sessions?.size === 0) {
-          this.#sessions.delete(session.name);
-        }
-      },
-    });
     this.#timer = setInterval(() => this.#takePoints(), EVERY_MS);
   }
 
@@ -147,6 +134,8 @@ export class BroadcastHealth {
   #takePoints(): void {
     const { clock } = this.#sources;
     const nowMs = clock.nowMs();
+    const watching = this.#sources.viewers.list().filter(({ endedAtWallMs }) => endedAtWallMs === null);
+    this.#watching = Map.groupBy(watching, ({ broadcast }) => broadcast);
     for (const [name, kept] of this.#byName) {
       if (kept.broadcast !== undefined) {
         kept.ring.push({ atWallMs: Math.round(clock.wallMs()), ...this.#pointOf(name, kept, nowMs) });
@@ -157,15 +146,12 @@ export class BroadcastHealth {
   }
 
   #pointOf(name: string, { source, viewers }: Kept, nowMs: number): Record<HealthColumn, number> {
-    const reporting = new Map<object, ReportingViewer>();
-    for (const session of this.#sessions.get(name) ?? []) {
-      const { reported } = session;
-      if (reported !== undefined) {
-        reporting.set(session, { latencyMs: reported.latencyMs ?? null, stallMs: reported.stallMs });
-      }
-    }
+    const reporting = (this.#watching.get(name) ?? []).flatMap(
+      ({ number, latencyMs, stallMs }): [number, ReportingViewer][] =>
+        stallMs === null ? [] : [[number, { latencyMs, stallMs }]],
+    );
     const came = source.take(nowMs);
-    const seen = viewers.take(reporting, nowMs);
+    const seen = viewers.take(new Map(reporting), nowMs);
     const { udpCount, tcpCount } = this.#pathsOf(name);
     return {
       ...{ bitrateBps: came.bitrateBps, missingCount: came.missingCount, lateCount: came.lateCount },
@@ -179,9 +165,9 @@ export class BroadcastHealth {
   }
 
   #pathsOf(name: string): { readonly udpCount: number; readonly tcpCount: number } {
-    const connected = [...(this.#sessions.get(name) ?? [])].filter(({ isConnected }) => isConnected);
-    const tcpCount = connected.filter(({ pathKind }) => pathKind === 'tcp').length;
-    return { udpCount: connected.length - tcpCount, tcpCount };
+    const countOf = (path: string): number =>
+      (this.#watching.get(name) ?? []).filter((one) => one.transport === 'whep' && one.path === path).length;
+    return { udpCount: countOf('udp'), tcpCount: countOf('tcp') };
   }
 
   /** What is older than all it covers, and the oldest of too many. */

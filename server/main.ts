@@ -176,8 +176,10 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     gate: publishGate,
     isKey: (name, key) => keys.isPublishKey(name, key),
     iceServerLinks: config.webrtc.iceServers.map(iceServerLink),
+  const viewers = new ViewerList(clock);
+  listWebRtcViewers(viewers, webRtc);
   const health = new BroadcastHealth({
-    ...{ hub, webRtc, clock },
+    ...{ hub, viewers, clock },
     hlsCountOf: (name) => hls.viewerCount(name),
     findingsOf: (name) => rtmp.findings(name),
   });

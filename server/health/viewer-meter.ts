@@ -16,15 +16,15 @@ export type ViewerReading = {
 
 export class ViewerMeter {
   /** Stalls told of so far, by who told of them; who has gone is not kept. */
-  #stallMs = new Map<object, number>();
+  #stallMs = new Map<number, number>();
   #takenAtMs: number;
 
   constructor(options: { readonly startedAtMs: number }) {
     this.#takenAtMs = options.startedAtMs;
   }
 
-  /** `viewers`: those who report now, by anything that stays the same for each. */
-  take(viewers: ReadonlyMap<object, ReportingViewer>, nowMs: number): ViewerReading {
+  /** `viewers`: those who report now, by their numbers. */
+  take(viewers: ReadonlyMap<number, ReportingViewer>, nowMs: number): ViewerReading {
     const passedMs = Math.max(1, nowMs - this.#takenAtMs);
     const latenciesMs = [...viewers.values()]
       .flatMap(({ latencyMs }) => (latencyMs === null || latencyMs < 0 ? [] : [latencyMs]))

@@ -5,12 +5,26 @@ import { BroadcastHealth } from '../../server/broadcast-health.ts';
 import { silentLog } from '../../server/observability/log.ts';
 import { Metrics } from '../../server/observability/metrics.ts';
 import { Hub } from '../../server/relay/hub.ts';
-import type { SessionListener } from '../../server/relay/webrtc/webrtc-out.ts';
-import type { ViewerSession } from '../../server/relay/webrtc/viewer-session.ts';
+import type { ListedViewer } from '../../server/viewer-list.ts';
+import { ViewerList } from '../../server/viewer-list.ts';
 import { syntheticVideo, testVideoTrack } from '../support/synthetic-media.ts';
 
 const NAME = 'demo';
 const POINT_MS = 2_000;
+
+const viewerOf = (
+  facts: Pick<ReturnType<ListedViewer['facts']>, 'transport' | 'path' | 'latencyMs'>,
+): ListedViewer => ({
+  facts: () => ({
+    ...{ broadcast: NAME, endReason: null, renditionId: null, estimateBps: null, networkClass: null },
+    ...{ playoutDelayMs: null, targetLatencyMs: null, rttMs: null, stallCount: 0, stallMs: 0, smoothnessRatio: null },
+    ...facts,
+  }),
+  timeline: () => ({
+    ...{ atMs: [], estimateBps: [], sentBps: [], playoutDelayMs: [], needMs: [], targetLatencyMs: [] },
+    ...{ queueDelayMs: [], rttMs: [], latencyMs: [], frozenMs: [], renditionId: [] },
+  }),
+});
 
 test('points are taken while it is live, kept after it, go on with the next, and are told once', (t) => {
   t.mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
@@ -26,10 +40,9 @@ test('points are taken while it is live, kept after it, go on with the next, and
     settings: { gopCache: { cacheMaxBytes: 1e6, cacheMaxCount: 100 }, reconnectGraceMs: 1, broadcastMaxCount: 9 },
     ...{ clock, log: silentLog, metrics: new Metrics({ collectDefaults: false }) },
   });
-  let sessions: SessionListener | undefined;
+  const viewers = new ViewerList(clock);
   const health = new BroadcastHealth({
-    ...{ hub, clock, hlsCountOf: () => 2, findingsOf: () => [] },
-    webRtc: { listen: (listener) => (sessions = listener) },
+    ...{ hub, viewers, clock, hlsCountOf: () => 2, findingsOf: () => [] },
   });
   t.after(() => {
     hub.close('test_over');
@@ -52,8 +65,8 @@ test('points are taken while it is live, kept after it, go on with the next, and
   );
   assert.deepEqual(health.healthOf('other', 0).findings, []);
   publish();
-  const session = { name: NAME, isConnected: true, pathKind: 'tcp', reported: { latencyMs: 140.4, stallMs: 0 } };
-  sessions?.onOpened(session as unknown as ViewerSession);
+  const leaves = viewers.add(viewerOf({ transport: 'whep', path: 'tcp', latencyMs: 140.4 }));
+  viewers.add(viewerOf({ transport: 'll-hls', path: 'http', latencyMs: 1_200 }))(true);
   pass(2 * POINT_MS);
   const first = health.healthOf(NAME, 0);
   assert.equal(first.state, 'live');
@@ -65,7 +78,7 @@ test('points are taken while it is live, kept after it, go on with the next, and
   assert.ok((first.history.bitrateBps[0] ?? 0) > 0);
   assert.deepEqual(health.healthOf(NAME, 1e12 + 3_000).history.viewerCount, [3], 'only what is newer');
 
-  sessions?.onClosed(session as unknown as ViewerSession);
+  leaves(true);
   hub.end(NAME, 'test');
   pass(60_000);
   assert.equal(health.healthOf(NAME, 0).state, 'absent');

@@ -50,7 +50,7 @@ export type HealthColumn =
   | 'missingCount'
   | 'lateCount'
   | 'viewerCount'
-  /** Of viewers over WebRTC, as their players report it: from camera to glass. */
+  /** As players report it: from camera to glass. */
   | 'latencyMedianMs'
   | 'latencyP95Ms'
   /** Of these viewers' time, standing still; 0 … 1. */
