@@ -81,7 +81,7 @@ export class CueDialog {
     for (const field of FIELDS) {
       const problem = problems[field];
       const input = this.#input(field);
-      input.toggleAttribute('aria-invalid', problem !== undefined);
+      input.setAttribute('aria-invalid', String(problem !== undefined));
       const place = input.parentElement?.querySelector<HTMLElement>('.trouble');
       if (place !== null && place !== undefined) {
         setText(place, problem === undefined ? '' : texts[problem]);

@@ -41,6 +41,7 @@ export class CuePart {
     this.#delay.onchange = (): void => this.#onDelay();
     this.#onDelay();
     this.#offerSeconds();
+    this.#go.title = 'Ctrl+Enter';
     this.#go.onclick = (): void => this.#onGo();
     this.#now.onclick = (): void => this.#onNow();
     byId('cue-add').onclick = (): void => this.#dialog.open();
