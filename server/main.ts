@@ -164,10 +164,18 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     authorise: () => true,
     lacking: ({ name }) => repair.lackingPictureOf(name),
   });
+  const viewers = new ViewerList(clock);
+  listWebRtcViewers(viewers, webRtc);
+  const findingsOf = (name: string): readonly DoctorFinding[] => [...rtmp.findings(name), ...whipServer.findings(name)];
+  const health = new BroadcastHealth({
+    ...{ hub, viewers, clock, findingsOf },
+    hlsCountOf: (name) => hls.viewerCount(name),
+  });
   const publishGate = createPublishGate({
     ...{ hub, keys, log },
     isLoopbackOpen: isLoopbackTrusted,
     isDraining: () => drain.isDraining,
+    onRefused: (name, remoteAddress) => health.noteRefusal(name, remoteAddress),
   });
   const rtmp = new RtmpServer({ options: config.rtmp, gate: publishGate, clock, log, metrics });
   const whipServer = new WhipServer({ settings: config.whip, port: webRtcPort, clock, log, metrics });
@@ -176,19 +184,6 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     gate: publishGate,
     isKey: (name, key) => keys.isPublishKey(name, key),
     iceServerLinks: config.webrtc.iceServers.map(iceServerLink),
-  const viewers = new ViewerList(clock);
-  listWebRtcViewers(viewers, webRtc);
-  const health = new BroadcastHealth({
-    ...{ hub, viewers, clock },
-    hlsCountOf: (name) => hls.viewerCount(name),
-    findingsOf: (name) => rtmp.findings(name),
-  });
-  const rtmp = new RtmpServer({
-    options: config.rtmp,
-    gate: createPublishGate({
-      ...{ hub, keys, isLoopbackOpen: isLoopbackTrusted, isDraining: () => drain.isDraining, log },
-      onRefused: (name, remoteAddress) => health.noteRefusal(name, remoteAddress),
-    }),
     clock,
   });
   const replay = new ReplayDoor({
@@ -200,7 +195,6 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     log,
     metrics,
   });
-  const findingsOf = (name: string): readonly DoctorFinding[] => [...rtmp.findings(name), ...whipServer.findings(name)];
   const summaries = new BroadcastSummaries({
     hub,
     viewerCountOf: (name) => {
@@ -211,13 +205,6 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     recordingOf: (broadcastId) => recorder.statusOf(broadcastId),
     ladderOf: (name) => ladders.statusOf(name),
     encoder: () => ladders.encoder,
-  });
-  const viewers = new ViewerList(clock);
-  listWebRtcViewers(viewers, webRtc);
-  const health = new BroadcastHealth({
-    ...{ hub, webRtc, clock },
-    hlsCountOf: (name) => hls.viewerCount(name),
-    findingsOf,
   });
   const tokens = new TokenIssuer(config.watch.tokens, { keys: tokenKeys, clock, log });
   const http = new HttpServer({
