@@ -15,7 +15,7 @@ import { MECHANISMS } from './policies.ts';
 import type { Play } from './report.ts';
 import type { PolicySpec, SessionKey, SessionRecord } from './sessions.ts';
 import type { Unit } from './targets.ts';
-import { format, percent } from './tell.ts';
+import { format, gainInWords, percent } from './tell.ts';
 
 export const UNSEEN = 'search without the source';
 
@@ -128,7 +128,7 @@ export const tellLeaveOut = ({ sources, all }: LeaveOut): string[] => [
   'against the own defaults; semi-real, paired, 95 % from resampling recordings.',
   ...sources.flatMap(tellSource),
   `  all ${all.traceCount} traces of ${all.groupCount} recordings together: ${differences(all.contrast)}`,
-  verdict(all.contrast),
+  `  On networks like none it was made on, what is searched ${gainInWords(all.contrast)}.`,
 ];
 
 const tellSource = (row: SourceRow): string[] => {
@@ -146,27 +146,11 @@ const differences = ({ estimates }: Contrast): string => {
   const { utilityDifference, stallDifference, sessionMedianChange, qualityDifference } = estimates;
   return [
     `utility ${interval('number', utilityDifference)}`,
-    `stall ${interval('points', stallDifference)}`,
+    `stall ${interval('points', stallDifference, 2)}`,
     `median ${interval('change', sessionMedianChange)}`,
     `quality ${interval('number', qualityDifference)}`,
   ].join(', ');
 };
 
-const interval = (unit: Unit, { value, low, high }: Contrast['estimates']['stallChange']): string =>
-  `${format(unit, value)} [${format(unit, low)}, ${format(unit, high)}]`;
-
-const verdict = ({ estimates: { utilityDifference, stallDifference } }: Contrast): string => {
-  const gains =
-    utilityDifference.low > 0
-      ? 'gains utility'
-      : utilityDifference.high < 0
-        ? 'loses utility'
-        : 'is not known to gain or lose utility';
-  const stalls =
-    stallDifference.low > 0
-      ? 'stalls more'
-      : stallDifference.high < 0
-        ? 'stalls less'
-        : 'is not known to stall more or less';
-  return `  On networks like none it was made on, what is searched ${gains} and ${stalls}.`;
-};
+const interval = (unit: Unit, { value, low, high }: Contrast['estimates']['stallChange'], digits?: number): string =>
+  `${format(unit, value, digits)} [${format(unit, low, digits)}, ${format(unit, high, digits)}]`;

@@ -106,7 +106,8 @@ export const shortBy = ({ unit, estimate, must, isLess }: TargetRow): string => 
   return `short by ${text}${mayBe ? ', within the interval' : ''}`;
 };
 
-export const format = (unit: Unit, value: number): string => {
+/** `digits`: of points. */
+export const format = (unit: Unit, value: number, digits = 1): string => {
   if (Number.isNaN(value)) {
     return '–';
   }
@@ -117,7 +118,7 @@ export const format = (unit: Unit, value: number): string => {
     number: `${sign}${size.toFixed(3)}`,
     share: `${value < 0 ? '−' : ''}${percent(size)}`,
     change: `${sign}${percent(size)}`,
-    points: `${sign}${(100 * size).toFixed(1)} pp`,
+    points: `${sign}${(100 * size).toFixed(digits)} pp`,
   };
   return written[unit];
 };
@@ -226,13 +227,23 @@ const LEARNING_ROWS: readonly (readonly [ContrastName, string, Unit])[] = [
   ['gapShare', 'share of the gap from B2 to O2', 'share'],
 ];
 
+/** What is beyond doubt about one against the other. */
+export const gainInWords = ({ estimates }: Pick<Contrast, 'estimates'>): string => {
+  const { utilityDifference, stallDifference } = estimates;
+  const words = ({ low, high }: typeof stallDifference, less: string, more: string, neither: string): string =>
+    high < 0 ? less : low > 0 ? more : neither;
+  const utility = words(utilityDifference, 'loses utility', 'gains utility', 'is not known to gain or lose utility');
+  const stall = words(stallDifference, 'stalls less', 'stalls more', 'is not known to stall more or less');
+  return `${utility} and ${stall}`;
+};
+
 const tellContrast = ({ mine, theirs, estimates, stallShift, utilityShift }: Contrast): string[] => [
-  `  ${mine} against ${theirs}:`,
+  `  ${mine} against ${theirs} ${gainInWords({ estimates })}:`,
   ...LEARNING_ROWS.map(([name, label, unit]) => {
     const { value, low, high } = estimates[name];
     return `    ${label.padEnd(32)} ${format(unit, value).padStart(9)} [${format(unit, low)}, ${format(unit, high)}]`;
   }),
-  `    typical session (Hodges, Lehmann)  stall ${format('points', stallShift)}, utility ${format('number', utilityShift)}`,
+  `    typical session (Hodges, Lehmann)  stall ${format('points', stallShift, 2)}, utility ${format('number', utilityShift)}`,
 ];
 
 const tellLearning = ({ learning, judged }: Report): string[] => [
