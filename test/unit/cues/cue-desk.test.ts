@@ -154,6 +154,34 @@ describe('the desk of cues', () => {
     assert.equal(stage.told.at(-1)?.type, 'cue');
   });
 
+  test('after the encoder’s return cues fire with their pictures as before; one whose instant fell into the gap fires on return', async () => {
+    const first = stage.publish();
+    stage.push(first.feed, testMedia(10));
+    for (const [id, mediaMs] of [
+      ['gap', 12_000],
+      ['after', 20_500],
+    ] as const) {
+      cueIn(await stage.desk.create('demo', content(id), { at: { mediaMs } }));
+    }
+    first.feed.close('gone');
+    // Away for five seconds, and back with stamps of its own.
+    const { feed } = stage.publish();
+    const firedAt = new Map<string, number>();
+    stage.desk.listen(({ event }) => {
+      if (event.type === 'fired') {
+        firedAt.set(event.cue.id, stage.hub.find('demo')!.timeline.lastMediaMs);
+      }
+    });
+    for (const unit of testMedia(10)) {
+      stage.push(feed, [
+        { ...unit, arrivedAtMs: unit.arrivedAtMs + 15_000, arrivedAtWallMs: unit.arrivedAtWallMs + 15_000 },
+      ]);
+    }
+    const pictureMs = 34;
+    assert.ok(Math.abs(firedAt.get('gap')! - 15_000) < pictureMs, `${firedAt.get('gap')}`);
+    assert.ok(Math.abs(firedAt.get('after')! - 20_500) < pictureMs, `${firedAt.get('after')}`);
+  });
+
   test('prepared cues outlive the server; a broadcast’s end and beginning are told as a whole', async () => {
     cueIn(await stage.desk.create('demo', content('planned'), { at: { mediaMs: 4_000 } }));
     cueIn(await stage.desk.create('demo', content('prepared', { payload: { nested: ['"', '<b>'] } }), undefined));
