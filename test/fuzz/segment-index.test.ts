@@ -28,6 +28,15 @@ const honest = (): Buffer[] => {
     const flags = { isDiscontinuity: false, isIndependent: true, isAfterLoss: false };
     records.push(encodeRecord({ type: 'segment', segment: { trackId: msn % 2, msn, ...place, ...times, ...flags } }));
   }
+  const mark = {
+    id: 'c1',
+    mode: 'media',
+    mediaMs: 1_500,
+    programWallMs: HEADER.startedAtWallMs,
+    showAtWallMs: null,
+  } as const;
+  const cue = { ...mark, kind: 'product', title: 'shoes', durationMs: 2_000, payload: { sizes: [38, 39] } };
+  records.push(encodeRecord({ type: 'cue', cue: { cue, isForgotten: false } }));
   const end = { endedAtWallMs: HEADER.startedAtWallMs, endReason: 'x', durationMs: 1, mediaBytes: 1 };
   return [...records, encodeRecord({ type: 'summary', summary: { ...HEADER, ...end } })];
 };
@@ -45,6 +54,9 @@ const parse = (bytes: Buffer): IndexParser | undefined => {
 };
 
 const assertHoldsTogether = (index: SegmentIndex): void => {
+  for (const { id, mediaMs, durationMs } of index.cues) {
+    assert.ok(/^[\w.-]{1,64}$/.test(id) && Number.isFinite(mediaMs) && (durationMs ?? 1) > 0);
+  }
   for (const { trackId, inits } of index.tracks) {
     let lastMsn = -1;
     let elapsedMs = 0;
