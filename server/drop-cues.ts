@@ -1,7 +1,7 @@
 /** Joins cues that have a stock to drops: arms, opens and closes them with their cues, and lets hosts make no cue whose drop could not be. */
 import type { CuesView } from './api/views.ts';
 import type { CueDesk, CueNews } from './cues/cue-desk.ts';
-import type { DropDesk, DropRefusal, DropRef } from './drops/drops.ts';
+import type { DropDesk, DropRefusal, DropRef } from './drops/drop-desk.ts';
 
 /** From now on drops follow the cues. Returns the cues as hosts may use them. */
 export const joinDrops = (cues: CueDesk, drops: DropDesk): CuesView => {

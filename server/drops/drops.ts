@@ -4,14 +4,17 @@
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import type { ClaimedTicket, DropClaims, DropStatus } from '../api/contract/drops.ts';
+import type { DropClaims, DropStatus } from '../api/contract/drops.ts';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { ClaimOutcome, ClaimRequest } from './claim-outcome.ts';
+import { ADDRESS_FULL, DAMAGED, FAILED, INVALID, TOO_MANY, UNKNOWN, refusalOf } from './claim-outcome.ts';
 import { ClaimRate } from './claim-rate.ts';
-import type { Chance, Claim, DropEnd, DropTerms } from './drop.ts';
+import type { Claim, DropEnd, DropTerms } from './drop.ts';
 import { Drop } from './drop.ts';
+import type { DropDesk, DropRef, DropRefusal, DropWish } from './drop-desk.ts';
 import type { DropMetrics } from './drop-metrics.ts';
 import { createDropMetrics } from './drop-metrics.ts';
 import { Journal } from './journal.ts';
@@ -24,57 +27,6 @@ import type { TicketKeySet } from './ticket.ts';
 import { TicketSigner, ticketIdOf } from './ticket.ts';
 import type { ViewerTokenRefusal } from './viewer-token.ts';
 import { isSignedBy, readViewerToken } from './viewer-token.ts';
-
-export type DropRef = { readonly broadcast: string; readonly id: string };
-
-/** What the host hears when a drop cannot be: `code` is stable, `detail` says what was expected. */
-export type DropRefusal = { readonly code: DropRefusalCode; readonly detail: string };
-export type DropRefusalCode =
-  'DROP_ID_INVALID' | 'DROP_STOCK_INVALID' | 'DROPS_FULL' | 'SHOP_KEYS_ABSENT' | 'DROP_JOURNAL_DAMAGED';
-
-/** `expectedAtWallMs`: when its cue is to fire, for those who are too early. */
-export type DropWish = DropRef & DropTerms & { readonly expectedAtWallMs?: number };
-
-/** For who arms and fires cues. All of it may be called again: after a restart of either side the same calls lead to the same state. */
-export type DropDesk = {
-  /** Why there can be no such drop; undefined: there can. */
-  check(wish: DropRef & { readonly stock: number }): DropRefusal | undefined;
-  /**
-   * A cue with a stock was armed or edited. `opensAtWallMs` (`clock` mode, once its cue has fired): it opens by itself then; null: with `open`. A drop of the
-   * same name and id that is not over goes on, with its tickets; else a new one begins.
-   */
-  prepare(wish: DropWish): DropRefusal | undefined;
-  /** Another stock. What is over stays so: an edited text must not sell the same thing twice. Nothing happens where there is no drop yet. */
-  restock(ref: DropRef, stock: number): void;
-  /** Its cue has fired. */
-  open(ref: DropRef): void;
-  /** After a restart of the server: its cue is still on. */
-  keep(ref: DropRef): void;
-  /** Its cue was withdrawn, or is over: nobody gets a ticket any more; who has one may ask for it again for a while. */
-  close(ref: DropRef, reason: 'withdrawn' | 'ended'): void;
-};
-
-export type ClaimRequest = DropRef & {
-  readonly token: string | undefined;
-  /** Who it says it is, in a demo. */
-  readonly player: string | undefined;
-  readonly address: string;
-};
-
-export type ClaimRefusalCode =
-  | ViewerTokenRefusal
-  | 'DROP_UNKNOWN'
-  | 'DROP_NOT_OPEN'
-  | 'DROP_SOLD_OUT'
-  | 'DROP_OVER'
-  | 'DROP_ADDRESS_FULL'
-  | 'DROP_JOURNAL_FAILED'
-  | 'DROP_JOURNAL_DAMAGED'
-  | 'CLAIMS_TOO_MANY';
-
-export type ClaimOutcome =
-  | { readonly ok: true; readonly isNew: boolean; readonly ticket: ClaimedTicket }
-  | { readonly ok: false; readonly code: ClaimRefusalCode; readonly retryAfterMs?: number };
 
 export type DropsParts = {
   readonly folder: string;
@@ -500,24 +452,5 @@ export class Drops implements DropDesk {
 type Viewer =
   | { readonly ok: true; readonly subject: string; readonly isGenuine: () => boolean }
   | { readonly ok: false; readonly code: ViewerTokenRefusal };
-
-const RETRY_SOON_MS = 1_000;
-
-/** Shared, so that their bytes are made once for all who get them. */
-const TOO_MANY: ClaimOutcome = { ok: false, code: 'CLAIMS_TOO_MANY', retryAfterMs: RETRY_SOON_MS };
-const UNKNOWN: ClaimOutcome = { ok: false, code: 'DROP_UNKNOWN' };
-const DAMAGED: ClaimOutcome = { ok: false, code: 'DROP_JOURNAL_DAMAGED' };
-const INVALID: ClaimOutcome = { ok: false, code: 'VIEWER_TOKEN_INVALID' };
-const ADDRESS_FULL: ClaimOutcome = { ok: false, code: 'DROP_ADDRESS_FULL' };
-const FAILED: ClaimOutcome = { ok: false, code: 'DROP_JOURNAL_FAILED', retryAfterMs: RETRY_SOON_MS };
-const OVER: ClaimOutcome = { ok: false, code: 'DROP_OVER' };
-const SOLD_OUT: ClaimOutcome = { ok: false, code: 'DROP_SOLD_OUT' };
-
-const refusalOf = (chance: Exclude<Chance, { kind: 'available' }>): ClaimOutcome => {
-  if (chance.kind === 'early') {
-    return { ok: false, code: 'DROP_NOT_OPEN', retryAfterMs: chance.waitMs ?? RETRY_SOON_MS };
-  }
-  return chance.kind === 'over' ? OVER : SOLD_OUT;
-};
 
 const keyOf = ({ broadcast, id }: DropRef): string => `${broadcast}/${id}`;

@@ -4,7 +4,9 @@
  */
 import type { HttpAnswer, HttpEndpoint, HttpRequest } from '../base/http-exchange.ts';
 import { refuse } from '../base/http-exchange.ts';
-import type { ClaimOutcome, ClaimRefusalCode, DropRef, Drops } from './drops.ts';
+import type { ClaimOutcome, ClaimRefusalCode } from './claim-outcome.ts';
+import type { DropRef } from './drop-desk.ts';
+import type { Drops } from './drops.ts';
 
 export type DropsEndpointParts = {
   readonly drops: Pick<Drops, 'claim' | 'status' | 'claims' | 'ticketKeys'>;
