@@ -227,7 +227,8 @@ const audioMissing: Check = ({ ageMs, hasAudio, hasVideo }) =>
         code: 'AUDIO_MISSING',
         severity: 'warning',
         costMs: null,
-        advice: 'No sound is coming. If there should be some, add an audio source, and choose AAC as its encoder.',
+        advice:
+          'No sound is coming. If there should be some, add an audio source; over RTMP choose AAC as its encoder.',
       };
 
 const videoMissing: Check = ({ ageMs, hasVideo }) =>

@@ -23,7 +23,9 @@ export const CHINESE_ADVICE: Readonly<Record<string, string>> = {
   TIMESTAMPS_IRREGULAR:
     '画面之间的间隔不均匀：编码器在丢画面或重复画面，看起来会卡顿。请在 OBS 的“视图 › 统计”中查看是否丢帧，降低分辨率或选择更快的预设。',
   UPLINK_STALLS: '到服务器的连接在最近十秒内停顿过。请降低码率，改用网线，或在 OBS 的“设置 › 高级”中开启动态调整码率。',
-  AUDIO_MISSING: '没有收到声音。若应当有声音，请添加音频来源，并选择 AAC 编码。',
+  UPLINK_LOSS:
+    '到服务器的路上有数据包丢失。丢失的会重新发送，但会增加延迟，来不及时画面会停顿。请改用网线代替 Wi-Fi，或降低码率。',
+  AUDIO_MISSING: '没有收到声音。若应当有声音，请添加音频来源；用 RTMP 推流时请选择 AAC 编码。',
   VIDEO_MISSING: '没有收到画面。请检查场景和视频编码器。',
   CODEC_NEEDS_REPAIR:
     '画面不是 H.264，并非每个浏览器都能用 WebRTC 播放，因此会为它们重新编码。H.264 加 zerolatency 的延迟最低。',

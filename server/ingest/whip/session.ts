@@ -12,6 +12,7 @@ import type { DoctorFinding } from '../finding.ts';
 import { MediaReceiver } from './media-receiver.ts';
 import type { Instant, ReceiverCounts } from './media-receiver.ts';
 import type { WhipOptions } from './options.ts';
+import { UplinkLoss } from './uplink-loss.ts';
 import type { WhipMetrics } from './whip-metrics.ts';
 
 export type WhipSessionOptions = {
@@ -44,6 +45,7 @@ export class WhipSession {
   readonly #options: WhipSessionOptions;
   readonly #receiver: MediaReceiver;
   readonly #doctor: Doctor;
+  readonly #uplinkLoss = new UplinkLoss();
   readonly #openedAtMs: number;
   #counted = NOTHING;
   #unitCount = 0;
@@ -75,7 +77,9 @@ export class WhipSession {
 
   /** What the doctor says, worst first. */
   get findings(): readonly DoctorFinding[] {
-    return this.#doctor.findings.filter(({ code }) => !NOT_ITS_FAULT.has(code));
+    const found = this.#doctor.findings.filter(({ code }) => !NOT_ITS_FAULT.has(code));
+    const loss = this.#uplinkLoss.finding;
+    return loss === undefined ? found : loss.severity === 'info' ? [...found, loss] : [loss, ...found];
   }
 
   /** To be called every few milliseconds: what was waited for too long is given up, what is due is said. */
@@ -135,6 +139,7 @@ export class WhipSession {
       this.#options.log.info('whip.publisher.findings', { findings: this.findings });
     }
     this.#count();
+    this.#uplinkLoss.observe(this.#counted, { nowMs, rttMs: this.#receiver.rttMs });
   }
 
   #count(): void {

@@ -7,6 +7,7 @@ import type { JitterEvent } from '../../../../server/ingest/whip/jitter-buffer.t
 import { KeyframeAsker } from '../../../../server/ingest/whip/keyframe-asker.ts';
 import { RepairedArrivals } from '../../../../server/ingest/whip/repaired-arrivals.ts';
 import { SenderClock } from '../../../../server/ingest/whip/sender-clock.ts';
+import { UplinkLoss } from '../../../../server/ingest/whip/uplink-loss.ts';
 import { SoundUnits } from '../../../../server/ingest/whip/sound-units.ts';
 import { OPUS_PACKET } from '../../../support/flv-samples.ts';
 
@@ -119,6 +120,27 @@ test('Opus packets follow each other without gaps; a lost one leaves its hole, a
   const before = sounds.track;
   sounds.push(OPUS_PACKET, { startMs: 220, ...at });
   assert.equal(sounds.track, before, 'one track as long as packets last alike');
+});
+
+test('the host is told what its uplink loses: nothing below 3 %, worse where repeats came too late, and no more once it is over', () => {
+  const watch = new UplinkLoss();
+  const totals = { packets: 0, repaired: 0, lost: 0 };
+  let nowMs = 0;
+  const run = (seconds: number, perSecond: { repaired: number; lost: number }): string | undefined => {
+    for (let count = 0; count < seconds; count += 1) {
+      nowMs += 1_000;
+      totals.packets += 100 - perSecond.lost;
+      totals.repaired += perSecond.repaired;
+      totals.lost += perSecond.lost;
+      watch.observe(totals, { nowMs, rttMs: 40 });
+    }
+    return watch.finding?.severity;
+  };
+  assert.equal(run(12, { repaired: 1, lost: 0 }), undefined);
+  assert.equal(run(12, { repaired: 5, lost: 0 }), 'info');
+  assert.match(watch.finding?.advice ?? '', /^5 of 100 packets/);
+  assert.equal(run(1, { repaired: 4, lost: 1 }), 'warning');
+  assert.equal(run(12, { repaired: 0, lost: 0 }), undefined);
 });
 
 test('the number of a repaired packet follows from its neighbours, and is not guessed', () => {

@@ -100,7 +100,12 @@ test('the browser says which language', () => {
 });
 
 test('whatever the doctor finds is said in Chinese too', () => {
-  const sources = ['server/broadcast-health.ts', 'server/ingest/diagnosis.ts', 'server/ingest/rtmp/refusals.ts'];
+  const sources = [
+    'server/broadcast-health.ts',
+    'server/ingest/diagnosis.ts',
+    'server/ingest/rtmp/refusals.ts',
+    'server/ingest/whip/uplink-loss.ts',
+  ];
   const text = sources.map((path) => readFileSync(join(ROOT, path), 'utf8')).join();
   const codes = [...text.matchAll(/code: '([A-Z_]+)'/g)].map(([, code = '']) => code);
   assert.ok(codes.length > 10);
