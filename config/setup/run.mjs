@@ -25,26 +25,33 @@ const step = (node, name, nodeArgs, env = {}) => {
   }
 };
 
-/** Runs steps at the same time; what each says comes out whole when it ends. Any that fails ends everything, after all. */
-const stepsAtOnce = async (node, steps) => {
-  process.stderr.write(`sluice: ${Object.keys(steps).join(', ')} …\n`);
-  const statuses = await Promise.all(
-    Object.entries(steps).map(async ([name, nodeArgs]) => {
-      const startedAt = Date.now();
-      const child = spawn(node, nodeArgs, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
-      const said = [];
-      child.stdout.on('data', (bytes) => said.push(bytes));
-      child.stderr.on('data', (bytes) => said.push(bytes));
-      const [code] = await once(child, 'close');
-      process.stderr.write(Buffer.concat(said));
-      tell(name, startedAt, code);
-      return code ?? 1;
-    }),
-  );
+/** Runs one step beside others; what it says comes out whole when it ends. Resolves to its exit code. */
+const stepAside = async (node, name, nodeArgs, env = {}) => {
+  const startedAt = Date.now();
+  const stdio = ['ignore', 'pipe', 'pipe'];
+  const child = spawn(node, nodeArgs, { cwd: ROOT, stdio, env: { ...process.env, ...env } });
+  const said = [];
+  child.stdout.on('data', (bytes) => said.push(bytes));
+  child.stderr.on('data', (bytes) => said.push(bytes));
+  const [code] = await once(child, 'close');
+  process.stderr.write(Buffer.concat(said));
+  tell(name, startedAt, code);
+  return code ?? 1;
+};
+
+const endIfFailed = (statuses) => {
   const failed = statuses.find((status) => status !== 0);
   if (failed !== undefined) {
     process.exit(failed);
   }
+};
+
+/** Any that fails ends everything, after all. */
+const stepsAtOnce = async (node, steps) => {
+  process.stderr.write(`sluice: ${Object.keys(steps).join(', ')} …\n`);
+  endIfFailed(
+    await Promise.all(Object.entries(steps).map(async ([name, nodeArgs]) => stepAside(node, name, nodeArgs))),
+  );
 };
 
 /** Replaces this process, as far as Node can: signals are handed on, the exit code is handed back. */
@@ -86,23 +93,46 @@ const check = async (node) => {
   });
 };
 
-/** End-to-end files that judge no pace: two of them at a time do each other no harm. */
-const STURDY =
-  /e2e\/(?:ingest-ffmpeg|ladder|ladder-tool|latency-source|ll-hls-hlsjs|narrowband|recorder-\w[\w-]*|server-process|tls|tokens)\.test\.ts$/;
+/**
+ * End-to-end files that judge no pace, in two lanes side by side: the first has the browser, and the second's encoders do not mind. In this order what is heavy
+ * in one lane stands beside what is light in the other, and the end of the longer lane has the machine for itself. Whatever is in neither runs alone.
+ */
+const LANES = [
+  [
+    ...['ll-hls-hlsjs', 'player-fallback', 'tls', 'tokens', 'live-fallback', 'av1-chromium', 'latency-viewers'],
+    ...['replay-vod', 'player-rewind', 'studio', 'player-renditions', 'size-change', 'whip-chromium', 'av1-live'],
+    ...['latency-lab', 'congestion', 'ladder-live', 'narrowband-hlsjs'],
+  ],
+  [
+    ...['recorder-disk-full', 'recorder-kill', 'server-process', 'odd-inputs', 'av1-ladder', 'narrowband', 'ladder'],
+    ...['transcode-kills', 'live-cycles', 'load', 'cues', 'ladder-tool', 'ingest-ffmpeg', 'latency-source'],
+    ...['encoder-trial', 'drops-kill', 'essentials'],
+  ],
+];
 
 /** A test that waits for ever shall fail, not hang. The bound is on a file as well, since a file is a test to its runner. */
 const TEST_MAX_MS = 240_000;
 const SOAK_TEST_MAX_MS = 5_400_000;
 
-/** Everything a submission must pass. Browsers and ffmpeg share two cores, so those files run one after the other. */
+/** Everything a submission must pass. Browsers and ffmpeg share two cores. */
 const test = async (node, env) => {
   await check(node);
   const bound = `--test-timeout=${env.SLUICE_SIZE === 'soak' ? SOAK_TEST_MAX_MS : TEST_MAX_MS}`;
   step(node, 'fuzz', ['--test', '--test-concurrency=2', bound, ...testFiles('fuzz')], env);
-  const files = testFiles('e2e');
-  const [sturdy, timed] = [true, false].map((isSturdy) => files.filter((path) => STURDY.test(path) === isSturdy));
-  step(node, 'end to end, side by side', ['--test', '--test-concurrency=2', bound, ...sturdy], env);
-  step(node, 'end to end', ['--test', '--test-concurrency=1', bound, ...timed], env);
+  const pathOf = (name) => `test/e2e/${name}.test.ts`;
+  const oneByOne = async (paths) => {
+    const statuses = [];
+    for (const path of paths) {
+      statuses.push(await stepAside(node, path, ['--test', bound, path], env));
+    }
+    return statuses;
+  };
+  const lanes = LANES.map((names) => names.map(pathOf));
+  process.stderr.write('sluice: end to end, two lanes …\n');
+  const statuses = (await Promise.all(lanes.map(oneByOne))).flat();
+  process.stderr.write('sluice: end to end, one by one …\n');
+  statuses.push(...(await oneByOne(testFiles('e2e').filter((path) => !lanes.flat().includes(path)))));
+  endIfFailed(statuses);
 };
 
 const bench = (node, names) =>

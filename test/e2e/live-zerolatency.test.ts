@@ -1,13 +1,11 @@
 /** A careful streamer's stream passes untouched; who joins in mid-GOP sees a picture at once; sound and picture stay together. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { readKnownVideo, soundOffsetOfStreamMs } from '../latency/viewer/self-check.ts';
+import { soundProbeOffsetMs } from '../latency/viewer/self-check.ts';
 import { closeBrowser } from '../support/browser.ts';
 import { HLS_SETTLE_MS, LIP_SYNC_MAX_MS, WHEP_SETTLE_MS, lipSyncMs } from '../support/lip-sync-look.ts';
 import { LiveStage } from '../support/live-stage.ts';
 import { within } from '../support/wait.ts';
-
-const CALIBRATION_FRAME_COUNT = 240;
 
 after(closeBrowser);
 
@@ -50,8 +48,7 @@ test(
     const sluice = await stage.server();
     await stage.publisher({ url: sluice.rtmpUrl('zero'), preset: 'zerolatency' });
     await sluice.waitState('zero', 'live');
-    const ownMs = (await readKnownVideo({ frameCount: CALIBRATION_FRAME_COUNT })).soundOffsetP50Ms;
-    const streamOwnMs = await soundOffsetOfStreamMs();
+    const [ownMs, streamOwnMs] = await Promise.all([soundProbeOffsetMs(false), soundProbeOffsetMs(true)]);
     t.diagnostic(
       `the sound probe's own offset where an element plays a file: ${ownMs} ms, a stream: ${streamOwnMs} ms`,
     );

@@ -14,9 +14,9 @@ import { interleave } from '../support/synthetic-media.ts';
 import { within } from '../support/wait.ts';
 
 const isSoak = process.env['SLUICE_SIZE'] === 'soak';
-const PLAY_S = isSoak ? 1_800 : 120;
-/** Whole frames of both: 1,920 pictures, 3,000 AAC frames. */
-const LOOP_S = 64;
+const PLAY_S = isSoak ? 1_800 : 60;
+/** Whole frames of both: 960 pictures, 1,500 AAC frames. */
+const LOOP_S = 32;
 /** How far latency may be from its target, and wander from the first minute to the last. */
 const PART_S = 0.334;
 const DRIFT_MAX_S = 0.1;

@@ -21,7 +21,9 @@ let publisher: Publisher;
 before(async () => {
   // No second encoder starts while the browser plays: what that does is narrowband.test.ts's to ask.
   sluice = await SluiceProcess.start({
-    config: { ladder: { sidesPx: [240, 144], shedLagMs: 60_000, shedLeftOutRatio: 1, narrowband: 'off' } },
+    config: {
+      ladder: { sidesPx: [240, 144], lagMaxMs: 10_000, shedLagMs: 60_000, shedLeftOutRatio: 1, narrowband: 'off' },
+    },
   });
   publisher = await Publisher.start({ url: sluice.rtmpUrl(NAME), preset: 'zerolatency' });
   await within(20_000, 'both rungs are made', async () => {

@@ -6,11 +6,14 @@ import { RtmpClient } from './rtmp-client.ts';
 type Tag = { readonly type: 8 | 9; readonly atMs: number; readonly body: Buffer };
 
 const TICK_MS = 5;
+/** What is repeated is appended so soon before it is due. */
+const AHEAD_MS = 100;
 
 export class FlvPublisher {
   readonly #client: RtmpClient;
   #tags: Tag[] = [];
   #endMs = 0;
+  #repeated: string | undefined;
   #startedAtMs = 0;
   readonly #timer: NodeJS.Timeout;
 
@@ -39,6 +42,12 @@ export class FlvPublisher {
     }
   }
 
+  /** After what was given before, again and again, until it is told to repeat another. */
+  repeat(file: string): void {
+    this.#repeated = file;
+    this.#sendDue();
+  }
+
   /** What the server said when it hung up; undefined while it has not. */
   get refusal(): string | undefined {
     return this.#client.isClosed ? this.#client.descriptions.at(-1) : undefined;
@@ -55,6 +64,9 @@ export class FlvPublisher {
 
   #sendDue(): void {
     const passedMs = systemClock.nowMs() - this.#startedAtMs;
+    if (this.#repeated !== undefined && this.#endMs < passedMs + AHEAD_MS) {
+      this.append(this.#repeated);
+    }
     while ((this.#tags[0]?.atMs ?? Number.POSITIVE_INFINITY) <= passedMs) {
       const tag = this.#tags.shift();
       if (tag !== undefined) {
