@@ -50,6 +50,10 @@ export const CUE_WATCH_SCRIPT = `(${installWatch.toString()})();`;
 export const shownCues = async (page: Page): Promise<readonly ShownCue[]> =>
   page.evaluate(() => (globalThis as unknown as WatchWindow).sluiceCues);
 
+/** Of the picture that the page's player holds now; null where it cannot be read. */
+export const stampNow = async (page: Page): Promise<number | null> =>
+  page.evaluate(() => (globalThis as unknown as WatchWindow).sluiceReader.stampNow());
+
 /** The host's side of cues, with the admin key. */
 export class CueHost {
   readonly #sluice: SluiceProcess;
