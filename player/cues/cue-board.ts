@@ -55,6 +55,8 @@ const KNOWN_MAX_COUNT = 1000;
 const COUNT_FROM_MS = 60_000;
 
 type Known = {
+  /** Of one showing: an id may be shown again later. */
+  readonly key: string;
   readonly mark: CueMark;
   /** Null until it has fired. */
   readonly cue: Cue | null;
@@ -93,7 +95,6 @@ export class CueBoard {
         this.#marks.delete(message.id);
         this.#announced.delete(message.id);
         this.#told.delete(message.id);
-        this.#dated.delete(message.id);
         this.#withdrawn.add(message.id);
         return trim(this.#withdrawn);
     }
@@ -108,13 +109,13 @@ export class CueBoard {
   /** What a playlist that begins at `fromWallMs` lists. Those that slid out of it stay; those that it lists no more, though it could, are void. */
   takeDated(cues: readonly Cue[], fromWallMs: number): void {
     this.#known = undefined;
-    const listed = new Set(cues.map(({ id }) => id));
-    for (const { id, programWallMs } of this.#dated.values()) {
-      if (programWallMs >= fromWallMs && !listed.has(id)) {
-        this.#dated.delete(id);
+    const listed = new Set(cues.map(keyOf));
+    for (const [key, { programWallMs }] of this.#dated) {
+      if (programWallMs >= fromWallMs && !listed.has(key)) {
+        this.#dated.delete(key);
       }
     }
-    cues.forEach((cue) => keep(this.#dated, cue.id, cue));
+    cues.forEach((cue) => keep(this.#dated, keyOf(cue), cue));
   }
 
   /** Of a replay, by time. */
@@ -180,18 +181,24 @@ export class CueBoard {
   get #all(): readonly Known[] {
     if (this.#known === undefined) {
       const known = new Map<string, Known>();
-      for (const { startMs, cue } of this.#chapters) {
-        known.set(cue.id, { mark: cue, cue, offsetMs: startMs });
-      }
+      const put = (mark: CueMark, cue: Cue | null, offsetMs: number | null): void => {
+        const key = keyOf(mark);
+        known.set(key, { key, mark, cue, offsetMs });
+      };
+      this.#chapters.forEach(({ startMs, cue }) => put(cue, cue, startMs));
       if (!this.#isSocketWhole || this.#isLiveOver) {
-        this.#dated.forEach((cue) => known.set(cue.id, { mark: cue, cue, offsetMs: null }));
-        this.#withdrawn.forEach((id) => known.delete(id));
+        this.#dated.forEach((cue) => (this.#isWithdrawn(cue) ? undefined : put(cue, cue, null)));
       }
-      this.#told.forEach((cue) => known.set(cue.id, { mark: cue, cue, offsetMs: null }));
-      this.#marks.forEach((mark) => known.set(mark.id, { mark, cue: null, offsetMs: null }));
+      this.#told.forEach((cue) => put(cue, cue, null));
+      this.#marks.forEach((mark) => put(mark, null, null));
       this.#known = [...known.values()].toSorted(byInstant);
     }
     return this.#known;
+  }
+
+  /** One that a playlist gives an end was withdrawn there too, and was on until then. */
+  #isWithdrawn({ id, durationMs }: Cue): boolean {
+    return durationMs === null && this.#withdrawn.has(id);
   }
 
   // ---- what is on
@@ -204,13 +211,14 @@ export class CueBoard {
     }
   }
 
-  #isOn({ mark, cue, offsetMs }: Known, moment: CueMoment): boolean {
+  #isOn(known: Known, moment: CueMoment): boolean {
+    const { mark, cue } = known;
     if (cue === null) {
       return false;
     }
     const isWithin = (sinceMs: number | null): boolean =>
       sinceMs !== null && sinceMs >= 0 && (cue.durationMs === null || sinceMs < cue.durationMs);
-    const isByFrame = this.#followsFrame(mark, moment) && isWithin(this.#sinceFrameMs({ mark, cue, offsetMs }, moment));
+    const isByFrame = this.#followsFrame(mark, moment) && isWithin(this.#sinceFrameMs(known, moment));
     return isByFrame || isWithin(this.#sinceClockMs(mark, moment));
   }
 
@@ -246,11 +254,11 @@ export class CueBoard {
 
   #turn(on: readonly Known[], moment: CueMoment): CueEvent[] {
     const before = this.#on;
-    this.#on = new Map(on.flatMap(({ mark, cue }) => (cue === null ? [] : [[mark.id, cue] as const])));
-    const hidden = [...before.values()].filter(({ id }) => !this.#on.has(id));
+    this.#on = new Map(on.flatMap(({ key, cue }) => (cue === null ? [] : [[key, cue] as const])));
+    const hidden = [...before].flatMap(([key, cue]) => (this.#on.has(key) ? [] : cue));
     const events: CueEvent[] = hidden.map((cue) => ({ type: 'hidden', cue }));
     for (const known of on) {
-      const [cue, was] = [known.cue, before.get(known.mark.id)];
+      const [cue, was] = [known.cue, before.get(known.key)];
       if (cue !== null && was === undefined) {
         const sinceMs = this.#sinceClockMs(known.mark, moment) ?? (this.#sinceFrameMs(known, moment) ?? 0) - SLACK_MS;
         events.push({ type: 'shown', cue, lateMs: sinceMs });
@@ -286,6 +294,8 @@ export class CueBoard {
     return ahead.length === 0 ? null : Math.min(...ahead);
   }
 }
+
+const keyOf = ({ id, mediaMs }: CueMark): string => `${id} ${mediaMs}`;
 
 const byInstant = (a: Known, b: Known): number =>
   (a.offsetMs ?? a.mark.mediaMs) - (b.offsetMs ?? b.mark.mediaMs) || (a.mark.id < b.mark.id ? -1 : 1);

@@ -25,7 +25,7 @@ export type CueFollowerOptions = {
   onView(view: CueView): void;
 };
 
-/** No frame for so long, though it plays: frames are not told. */
+/** No frame for so long, where there are none to tell: the element's time counts. */
 const FRAMELESS_MS = 1000;
 const TIMER_MAX_MS = 60_000;
 
@@ -56,7 +56,7 @@ export class CueFollower {
   tick(): void {
     const video = this.#video;
     const isSilent = this.#options.clock.nowMs() - this.#frameAtMs > FRAMELESS_MS;
-    if (isSilent && video !== undefined && !video.paused && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) {
+    if (isSilent && video !== undefined && tellsNoFrames(video) && isPlaying(video)) {
       this.#note({ video, mediaTimeS: video.currentTime, rtpTimestamp: null });
     }
     this.refresh();
@@ -126,3 +126,10 @@ export class CueFollower {
     }
   }
 }
+
+/** A picture that stands is none of these: it is still the frame that counts. */
+const tellsNoFrames = (video: HTMLVideoElement): boolean =>
+  document.visibilityState === 'hidden' || video.videoWidth === 0 || !('requestVideoFrameCallback' in video);
+
+const isPlaying = (video: HTMLVideoElement): boolean =>
+  !video.paused && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;

@@ -22,7 +22,7 @@ export class DatedCues {
       const cue = known === undefined ? readDatedCue(text) : known;
       read.set(text, cue);
       if (cue !== null) {
-        cues.set(cue.id, endingWith(cue, range.duration));
+        cues.set(`${cue.id} ${cue.mediaMs}`, endingWith(cue, range.duration));
       }
     }
     this.#read = read;
@@ -32,7 +32,7 @@ export class DatedCues {
 
 const isOfCue = (range: DateRange | undefined): range is DateRange => typeof range?.attr['X-SLUICE-CUE'] === 'string';
 
-/** A cue that was edited goes on as `ID~2`, `ID~3`: what playlists have told does not change. */
+/** A cue that was edited goes on as `ID~2`, `ID~3`, at the same instant: what playlists have told does not change. At another instant it is shown again. */
 const versionOf = ({ id }: DateRange): number => Number(/~(\d{1,9})$/.exec(id)?.[1] ?? 1);
 const byVersion = (a: DateRange, b: DateRange): number => versionOf(a) - versionOf(b);
 

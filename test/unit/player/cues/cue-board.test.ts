@@ -240,6 +240,17 @@ test('one that is taken back before its instant and armed again is announced aga
   assert.deepEqual(eventsOf(board.update(at(media(20)))), ['announced a']);
 });
 
+test('an id that was shown twice is there twice in the replay', () => {
+  const board = new CueBoard();
+  const chapterAt = (startMs: number) => {
+    const cue = cueOf(markAt('a', startMs + 500), { durationMs: 1000 });
+    return { startMs, endMs: startMs + 1000, title: 'a', cue };
+  };
+  board.takeChapters([chapterAt(1000), chapterAt(5000)]);
+  const seen = [1000, 2500, 5000, 6500].map((ms) => eventsOf(board.update(at(offset(ms)))));
+  assert.deepEqual(seen, [['shown a'], ['hidden a'], ['shown a'], ['hidden a']]);
+});
+
 test('what it remembers is bounded', () => {
   const board = new CueBoard();
   for (let index = 0; index < 5000; index += 1) {
