@@ -9,7 +9,7 @@ import type {
 } from './api/contract/socket.ts';
 import type { EncoderStatus } from '../transcode/encoder-finder.ts';
 import type { LadderStatus } from '../transcode/ladder.ts';
-import type { BroadcastsView } from './api/views.ts';
+import type { BroadcastNews, BroadcastsView } from './api/views.ts';
 import type { Broadcast } from './relay/broadcast.ts';
 import { SOURCE_AUDIO, SOURCE_VIDEO } from './relay/broadcast.ts';
 import type { Hub } from './relay/hub.ts';
@@ -29,7 +29,7 @@ const POLL_EVERY_MS = 1_000;
 
 export class BroadcastSummaries implements BroadcastsView {
   readonly #sources: SummarySources;
-  readonly #watchers = new Map<string, Set<() => void>>();
+  readonly #watchers = new Map<string, Set<(news: BroadcastNews) => void>>();
   readonly #poll: NodeJS.Timeout;
   /** What was told of each broadcast, as text. */
   #lastTold = new Map<string, string>();
@@ -67,13 +67,25 @@ export class BroadcastSummaries implements BroadcastsView {
     return [{ id: 'main', codec, widthPx, heightPx, frameRateFps, bitrateBps }, ...begun];
   }
 
+  newsOf(name: string): BroadcastNews {
+    const broadcast = this.#sources.hub.find(name);
+    return broadcast === undefined
+      ? { state: 'absent', viewerCount: 0, broadcastId: undefined, renditions: [] }
+      : {
+          state: broadcast.state,
+          viewerCount: this.#sources.viewerCountOf(name),
+          broadcastId: broadcast.id,
+          renditions: this.renditionsOf(name),
+        };
+  }
+
   end(name: string, reason: string): boolean {
     const isThere = this.#sources.hub.find(name) !== undefined;
     this.#sources.hub.end(name, reason);
     return isThere;
   }
 
-  watch(name: string, onChange: () => void): () => void {
+  watch(name: string, onChange: (news: BroadcastNews) => void): () => void {
     const watchers = this.#watchers.get(name) ?? new Set();
     this.#watchers.set(name, watchers);
     watchers.add(onChange);
@@ -91,8 +103,13 @@ export class BroadcastSummaries implements BroadcastsView {
   }
 
   #tell(name: string): void {
-    for (const onChange of [...(this.#watchers.get(name) ?? [])]) {
-      onChange();
+    const watchers = this.#watchers.get(name);
+    if (watchers === undefined) {
+      return;
+    }
+    const news = this.newsOf(name);
+    for (const onChange of watchers) {
+      onChange(news);
     }
   }
 

@@ -157,13 +157,6 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     log,
     metrics,
   });
-  const whep = createWhepEndpoint({
-    out: webRtc,
-    clock,
-    findBroadcast: (name) => hub.find(name),
-    authorise: () => true,
-    lacking: ({ name }) => repair.lackingPictureOf(name),
-  });
   const viewers = new ViewerList(clock);
   listWebRtcViewers(viewers, webRtc);
   const findingsOf = (name: string): readonly DoctorFinding[] => [...rtmp.findings(name), ...whipServer.findings(name)];
@@ -207,6 +200,14 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     encoder: () => ladders.encoder,
   });
   const tokens = new TokenIssuer(config.watch.tokens, { keys: tokenKeys, clock, log });
+  const whep = createWhepEndpoint({
+    out: webRtc,
+    clock,
+    findBroadcast: (name) => hub.find(name),
+    audience: summaries,
+    authorise: () => true,
+    lacking: ({ name }) => repair.lackingPictureOf(name),
+  });
   const http = new HttpServer({
     settings: config.http,
     tls: config.tls,

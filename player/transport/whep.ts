@@ -135,15 +135,19 @@ export class WhepSession {
     if (this.#closed) {
       this.#delete();
     } else if (response.status === 201 || isCounterOffer(response.status, response.headers.get('content-type'), body)) {
-      this.#emit({ type: 'answered', socketUrl: sessionSocketUrl(response.headers.get('link'), response.url) });
-      await (response.status === 201 ? this.#accept(body) : this.#acceptCounterOffer(body));
+      await (response.status === 201 ? this.#accept(response, body) : this.#acceptCounterOffer(body));
     } else {
       const pauseMs = retryAfterMs(response.headers.get('retry-after'), clock.wallMs());
       this.#emit({ type: 'refused', status: response.status, retryAfterMs: pauseMs });
     }
   }
 
-  async #accept(answerSdp: string): Promise<void> {
+  #answered({ headers, url }: Response): void {
+    this.#emit({ type: 'answered', socketUrl: sessionSocketUrl(headers.get('link'), url) });
+  }
+
+  async #accept(response: Response, answerSdp: string): Promise<void> {
+    this.#answered(response);
     this.#expectsVideo = answersVideo(answerSdp);
     try {
       await this.#connection?.setRemoteDescription({ type: 'answer', sdp: answerSdp });
@@ -165,7 +169,9 @@ export class WhepSession {
     this.#expectsVideo = answersVideo(offerSdp);
     await connection.setLocalDescription({ type: 'answer', sdp });
     const response = await this.#send('PATCH', this.#sessionUrl, sdp);
-    if (!response.ok) {
+    if (response.ok) {
+      this.#answered(response);
+    } else {
       this.#emit({ type: 'refused', status: response.status, retryAfterMs: null });
     }
   }

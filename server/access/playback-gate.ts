@@ -34,6 +34,8 @@ export type PlaybackKind = 'live' | 'replay';
 
 /** `/DOOR/~TOKEN/FIRST/…`, the token optional; FIRST is a name, or an id that `.mp4` may follow. */
 const PATH_FORM = /^(\/[^/]+)(?:\/~([^/]*))?\/([^/.]*)(.*)$/s;
+/** What follows the name in `/whep/NAME/SESSION/…`. */
+const BELOW_SESSION = /^\/[0-9a-f]{32}\//;
 const BEARER_FORM = /^Bearer +([\x21-\x7e]{1,1024})$/i;
 
 export class PlaybackGate {
@@ -52,7 +54,7 @@ export class PlaybackGate {
 
   /**
    * `endpoint` behind the gate: it sees paths without the token. Of WHEP only the offer needs one: the address of a session is itself a
-   * secret, and a viewer may hang up after the token's time.
+   * secret (what is posted below it too), and a viewer may hang up after the token's time.
    */
   guard(kind: PlaybackKind, endpoint: HttpEndpoint): HttpEndpoint {
     return async (request) => {
@@ -61,7 +63,7 @@ export class PlaybackGate {
       if (request.method === 'OPTIONS') {
         return withHeaderAllowed(await endpoint(inner));
       }
-      if (door === '/whep' && request.method !== 'POST') {
+      if (door === '/whep' && (request.method !== 'POST' || BELOW_SESSION.test(rest))) {
         return endpoint(inner);
       }
       const judgement = this.#options.required

@@ -11,17 +11,27 @@ import type {
   QualityReport,
   RenditionSummary,
   ServerMessage,
+  WatchState,
 } from './contract/socket.ts';
 
 export type BroadcastsView = {
   list(): readonly BroadcastSummary[];
   find(name: string): BroadcastSummary | undefined;
-  /** What its viewers may choose among now, largest first; empty without a picture. */
-  renditionsOf(name: string): readonly RenditionSummary[];
   /** Ends a broadcast now; false when there is none. */
   end(name: string, reason: string): boolean;
-  /** Tells of every change of state, viewer count or renditions under `name`; the returned function ends it. */
-  watch(name: string, onChange: () => void): () => void;
+  /** What all its viewers are told of it. */
+  newsOf(name: string): BroadcastNews;
+  /** Tells of every change of state, viewer count or renditions under `name`, once a second at most but for the state; the returned function ends it. */
+  watch(name: string, onNews: (news: BroadcastNews) => void): () => void;
+};
+
+export type BroadcastNews = {
+  readonly state: WatchState;
+  readonly viewerCount: number;
+  /** Undefined while absent. */
+  readonly broadcastId: string | undefined;
+  /** What its viewers may choose among now, largest first; empty without a picture. */
+  readonly renditions: readonly RenditionSummary[];
 };
 
 export type KeysView = {

@@ -73,6 +73,8 @@ export class PeerTransport {
     limits: PeerLimits;
     identity: DtlsIdentity;
     remoteFingerprints: readonly DtlsFingerprint[];
+    /** Fresh ones when left out. */
+    credentials?: IceCredentials | undefined;
     /** Told at the end, before the owner, which paths no longer belong to it. */
     onEnded: (peer: PeerTransport, pathKeys: readonly string[]) => void;
   }) {
@@ -81,7 +83,7 @@ export class PeerTransport {
     this.#limits = options.limits;
     this.#openedAtMs = options.clock.nowMs();
     this.#lastHeardAtMs = this.#openedAtMs;
-    this.#credentials = newCredentials();
+    this.#credentials = options.credentials ?? newCredentials();
     this.#dtls = new DtlsHandshake({
       identity: options.identity,
       remoteFingerprints: options.remoteFingerprints,
@@ -266,7 +268,7 @@ export class PeerTransport {
 }
 
 /** 96 and 192 random bits, in characters that ICE allows. */
-const newCredentials = (): IceCredentials => ({
+export const newCredentials = (): IceCredentials => ({
   ufrag: randomBytes(12).toString('hex'),
   password: randomBytes(24).toString('hex'),
 });

@@ -1,4 +1,4 @@
-/** Writes an SDP answer: one bundled transport, ICE-lite, DTLS passive (RFC 8829 5.3, RFC 9143, RFC 8839). */
+/** Writes an SDP answer, or an offer of our own: one bundled transport, ICE-lite, DTLS passive (RFC 8829 5.3, RFC 9143, RFC 8839). */
 import type { ChosenMedia } from './sdp-codecs.ts';
 import type { IceCredentials, SdpOffer } from './sdp-offer.ts';
 
@@ -12,7 +12,8 @@ export type AnsweredMedia = {
 };
 
 export type SdpAnswerFields = {
-  readonly offer: SdpOffer;
+  /** What is answered; of an offer of our own what we send. */
+  readonly offer: Pick<SdpOffer, 'media'>;
   /** By mid; sections of the offer that are not here are refused. */
   readonly media: ReadonlyMap<string, AnsweredMedia>;
   readonly ice: IceCredentials;
@@ -23,6 +24,8 @@ export type SdpAnswerFields = {
   /** The media stream's name, one for all tracks. */
   readonly streamId: string;
   readonly sessionId: string;
+  /** `actpass` in an offer of our own; the peer is then to be active too. */
+  readonly setup?: 'passive' | 'actpass';
 };
 
 export const buildSdpAnswer = (fields: SdpAnswerFields): string => {
@@ -67,7 +70,7 @@ const mediaLines = (
   `a=ice-ufrag:${fields.ice.ufrag}`,
   `a=ice-pwd:${fields.ice.password}`,
   `a=fingerprint:${fields.fingerprint}`,
-  'a=setup:passive',
+  `a=setup:${fields.setup ?? 'passive'}`,
   `a=mid:${chosen.mid}`,
   `a=${direction}`,
   'a=rtcp-mux',

@@ -131,11 +131,13 @@ const readBundle = (session: readonly string[]): Set<string> => {
 const DIRECTIONS: readonly SdpDirection[] = ['sendrecv', 'sendonly', 'recvonly', 'inactive'];
 
 const readMedia = (lines: readonly string[], index: number): SdpMedia => {
-  const parts = /^m=(\S{1,32}) \d{1,5}(?:\/\d+)? (\S{1,64}) (.{1,1024})$/u.exec(lines[0] ?? '');
+  const parts = /^m=(\S{1,32}) (\d{1,5})(?:\/\d+)? (\S{1,64}) (.{1,1024})$/u.exec(lines[0] ?? '');
   if (parts === null) {
     throw invalid(`media line ${index + 1} is not "m=KIND PORT PROTOCOL FORMATS"`);
   }
-  const [, kind = '', protocol = '', formats = ''] = parts;
+  const [, kind = '', port = '', protocol = '', formats = ''] = parts;
+  // RFC 8843 6: with `bundle-only` port zero says nothing; else the section is refused (RFC 3264 6).
+  const isRefused = Number(port) === 0 && !lines.includes('a=bundle-only');
   const mid = valueOf(lines, 'mid') ?? String(index);
   if (!/^[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32}$/u.test(mid)) {
     throw invalid(`a=mid of media section ${index + 1} is not a token of at most 32 characters`);
@@ -145,7 +147,9 @@ const readMedia = (lines: readonly string[], index: number): SdpMedia => {
     protocol,
     formats,
     mid,
-    direction: DIRECTIONS.find((direction) => lines.includes(`a=${direction}`)) ?? 'sendrecv',
+    direction: isRefused
+      ? 'inactive'
+      : (DIRECTIONS.find((direction) => lines.includes(`a=${direction}`)) ?? 'sendrecv'),
     hasRtcpMux: lines.includes('a=rtcp-mux'),
     codecs: readCodecs(lines, formats),
     extensions: readExtensions(lines),

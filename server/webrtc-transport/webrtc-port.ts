@@ -15,6 +15,7 @@ import { announcedAddresses } from './announced-addresses.ts';
 import type { Path, PeerLimits } from './peer-transport.ts';
 import { PeerTransport } from './peer-transport.ts';
 import type { AnnouncedEndpoint } from './sdp-answer.ts';
+import type { IceCredentials } from './sdp-offer.ts';
 import type { SelfTestReport } from './self-test.ts';
 import { runSelfTest } from './self-test.ts';
 import { STUN_BINDING_REQUEST, buildBindingSuccess, isStun, parseStun } from './stun.ts';
@@ -143,13 +144,14 @@ export class WebRtcPort {
     return this.#udpSender?.refusedCount ?? 0;
   }
 
-  /** Makes room for one peer, under fresh credentials. */
-  openPeer(remoteFingerprints: readonly DtlsFingerprint[]): PeerTransport {
+  /** Makes room for one peer, under fresh credentials, or those it was told of before. */
+  openPeer(remoteFingerprints: readonly DtlsFingerprint[], credentials?: IceCredentials): PeerTransport {
     const peer = new PeerTransport({
       clock: this.#clock,
       limits: this.#options,
       identity: this.#identity,
       remoteFingerprints,
+      credentials,
       onEnded: (ended, pathKeys) => this.#forget(ended, pathKeys),
     });
     this.#peers.add(peer);

@@ -32,6 +32,32 @@ window.play = async (tcpOnly) => {
   await pc.setRemoteDescription({ type: 'answer', sdp });
   return { status: 201, firstFrameMs: await first, location: answer.headers.get('location') };
 };
+window.counter = async () => {
+  const json = { 'content-type': 'application/json' }, sdp = { 'content-type': 'application/sdp' };
+  const first = new RTCPeerConnection();
+  first.createDataChannel('x');
+  await first.setLocalDescription(await first.createOffer());
+  const own = await fetch('/whep/demo', { method: 'POST', body: first.localDescription.sdp, headers: sdp });
+  const location = own.headers.get('location');
+  first.close();
+  const pc = window.pc = new RTCPeerConnection();
+  const video = document.getElementById('v');
+  video.srcObject = new MediaStream();
+  pc.ontrack = (event) => video.srcObject.addTrack(event.track);
+  const frame = new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+  await pc.setRemoteDescription({ type: 'offer', sdp: await own.text() });
+  await pc.setLocalDescription(await pc.createAnswer());
+  const taken = await fetch(location, { method: 'PATCH', body: pc.localDescription.sdp, headers: sdp });
+  await frame;
+  const made = await fetch(location + '/sse', { method: 'POST', body: '["viewercount"]', headers: json });
+  const heard = await new Promise((resolve, reject) => {
+    const source = new EventSource(made.headers.get('location'));
+    source.addEventListener('viewercount', ({ data }) => { source.close(); resolve(data); });
+    source.onerror = reject;
+  });
+  const layer = await fetch(location + '/layer', { method: 'POST', body: '{"rid":"main"}', headers: json });
+  return { statuses: [own.status, taken.status, made.status, layer.status], heard, ice: pc.iceConnectionState };
+};
 window.stats = async () => {
   const result = {};
   for (const s of (await window.pc.getStats()).values()) {
@@ -167,6 +193,23 @@ test('a viewer who joins in the middle of a 10 s GOP sees a picture long before 
     stop();
     assert.ok(firstFrameMs < 4_000, `first picture after ${firstFrameMs} ms`);
     judgeFps(t, fps, ticks);
+    await page.close();
+  });
+});
+
+test('W15, W21, W22 Chromium answers our offer and sees the picture, hears events by EventSource and chooses a layer', async () => {
+  await withSetup(async ({ setup, server }) => {
+    setup.audience.change({
+      viewerCount: 5,
+      renditions: [{ id: 'main', codec: 'h264', widthPx: 640, heightPx: 360, bitrateBps: 1 }],
+    });
+    const stop = playLive(clip, setup.feed, systemClock);
+    const page = await browser.newPage();
+    await page.goto(server.url);
+    const { statuses, heard } = await page.evaluate<{ statuses: number[]; heard: string }>('window.counter()');
+    stop();
+    assert.deepEqual(statuses, [406, 204, 201, 200]);
+    assert.equal(heard, '{"viewercount":5}');
     await page.close();
   });
 });

@@ -10,6 +10,7 @@ import type { CuesView } from '../../server/api/views.ts';
 import type { HttpServerParts } from '../../server/api/http-server.ts';
 import { DEFAULT_HTTP_SERVER_OPTIONS, DEFAULT_TLS_OPTIONS, HttpServer } from '../../server/api/http-server.ts';
 import { DEFAULT_SOCKET_OPTIONS } from '../../server/api/routes/socket.ts';
+import type { BroadcastNews } from '../../server/api/views.ts';
 import { systemClock } from '../../server/base/clock.ts';
 import type { HttpRequest } from '../../server/base/http-exchange.ts';
 import { silentLog } from '../../server/observability/log.ts';
@@ -118,8 +119,8 @@ export const withApiServer = async (
     modes: [],
     metrics: new Metrics({ collectDefaults: false }),
   };
-  const watchers = new Set<() => void>();
-  const tell = (): void => watchers.forEach((onChange) => onChange());
+  const watchers = new Set<(news: BroadcastNews) => void>();
+  const tell = (): void => watchers.forEach((onNews) => onNews(newsOf(whole)));
   const whole = Object.assign(fixture, told, { tell }) as unknown as ApiFixture;
   const server = new HttpServer({ ...partsFor(whole, watchers), ...change(folder) });
   const { http, https } = await server.listen();
@@ -143,7 +144,14 @@ export const TEST_HTTP_OPTIONS = {
   bodyMaxBytes: 1_000,
 };
 
-const partsFor = (fixture: ApiFixture, watchers: Set<() => void>): HttpServerParts => ({
+const newsOf = ({ summary, renditions }: ApiFixture): BroadcastNews => ({
+  state: summary.state,
+  viewerCount: summary.viewerCount,
+  broadcastId: summary.id,
+  renditions,
+});
+
+const partsFor = (fixture: ApiFixture, watchers: Set<(news: BroadcastNews) => void>): HttpServerParts => ({
   settings: TEST_HTTP_OPTIONS,
   tls: DEFAULT_TLS_OPTIONS,
   dataDir: fixture.folder,
@@ -168,10 +176,11 @@ const partsFor = (fixture: ApiFixture, watchers: Set<() => void>): HttpServerPar
       fixture.ended.push(name);
       return name === 'demo';
     },
-    renditionsOf: () => fixture.renditions,
-    watch: (_name, onChange) => {
-      watchers.add(onChange);
-      return () => watchers.delete(onChange);
+    newsOf: (name) =>
+      name === 'demo' ? newsOf(fixture) : { state: 'absent', viewerCount: 0, broadcastId: undefined, renditions: [] },
+    watch: (_name, onNews) => {
+      watchers.add(onNews);
+      return () => watchers.delete(onNews);
     },
   },
   learning: {

@@ -1,6 +1,7 @@
 /** Puts an `HttpEndpoint` behind node:http on loopback, with a page beside it: as little as tests need. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import type { HttpEndpoint } from '../../server/base/http-exchange.ts';
 
 export type EndpointServer = { readonly url: string; close(): Promise<void> };
@@ -27,7 +28,11 @@ export const serveEndpoint = async (endpoint: HttpEndpoint, page = ''): Promise<
         signal: aborter.signal,
       }).then((answer) => {
         response.writeHead(answer.status, answer.headers);
-        response.end(answer.body);
+        if (answer.stream === undefined) {
+          response.end(answer.body);
+        } else {
+          Readable.from(answer.stream, { objectMode: false }).pipe(response);
+        }
       });
     });
   });

@@ -1,4 +1,5 @@
 /** A hub with one broadcast, the WebRTC port on a free number and the WHEP endpoint: what every test of WebRTC out starts from. */
+import type { Clock } from '../../server/base/clock.ts';
 import { systemClock } from '../../server/base/clock.ts';
 import type { HttpAnswer, HttpEndpoint } from '../../server/base/http-exchange.ts';
 import type { PublisherFeed } from '../../server/media/stream-source.ts';
@@ -14,6 +15,7 @@ import { WEBRTC_OUT_DEFAULTS } from '../../server/relay/webrtc/options.ts';
 import { WebRtcOut } from '../../server/relay/webrtc/webrtc-out.ts';
 import type { WhepEndpointOptions } from '../../server/relay/webrtc/whep-endpoint.ts';
 import { createWhepEndpoint } from '../../server/relay/webrtc/whep-endpoint.ts';
+import type { Audience, AudienceNews } from '../../server/relay/webrtc/whep-extensions.ts';
 import type { WebRtcPortOptions } from '../../server/webrtc-transport/webrtc-port.ts';
 import { WEBRTC_PORT_DEFAULTS, WebRtcPort } from '../../server/webrtc-transport/webrtc-port.ts';
 
@@ -24,11 +26,38 @@ export type WebRtcSetup = {
   readonly port: WebRtcPort;
   readonly out: WebRtcOut;
   readonly metrics: Metrics;
+  readonly audience: ToldAudience;
   readonly endpoint: HttpEndpoint;
   /** Calls the endpoint as a client at 127.0.0.1 would. */
   request(method: string, path: string, options?: RequestOptions): Promise<HttpAnswer>;
   close(): void;
 };
+
+/** What viewers are told of the broadcast, as the test says. */
+export class ToldAudience implements Audience {
+  readonly #listeners = new Set<(news: AudienceNews) => void>();
+  #news: AudienceNews = { state: 'live', viewerCount: 1, renditions: [] };
+
+  get listenerCount(): number {
+    return this.#listeners.size;
+  }
+
+  change(news: Partial<AudienceNews>): void {
+    this.#news = { ...this.#news, ...news };
+    for (const listener of this.#listeners) {
+      listener(this.#news);
+    }
+  }
+
+  newsOf(): AudienceNews {
+    return this.#news;
+  }
+
+  watch(_name: string, onNews: (news: AudienceNews) => void): () => void {
+    this.#listeners.add(onNews);
+    return () => this.#listeners.delete(onNews);
+  }
+}
 
 export type RequestOptions = {
   readonly body?: string;
@@ -45,10 +74,12 @@ export const openWebRtcSetup = async (
     whep?: Partial<WhepEndpointOptions>;
     congestion?: Partial<CongestionOptions>;
     createController?: ControllerFactory;
+    clock?: Clock;
   } = {},
 ): Promise<WebRtcSetup> => {
   const metrics = new Metrics({ collectDefaults: false });
-  const parts = { clock: systemClock, log: silentLog, metrics };
+  const { clock = systemClock } = options;
+  const parts = { clock, log: silentLog, metrics };
   const hub = new Hub({
     settings: {
       gopCache: { cacheMaxBytes: 16_000_000, cacheMaxCount: 2_000 },
@@ -68,9 +99,11 @@ export const openWebRtcSetup = async (
   const { createController } = options;
   const own = createController === undefined ? {} : { createController };
   const out = new WebRtcOut({ settings, congestion, port, ...own, ...parts });
+  const audience = new ToldAudience();
   const endpoint = createWhepEndpoint({
     out,
-    clock: systemClock,
+    audience,
+    clock,
     findBroadcast: (name) => hub.find(name),
     authorise: () => true,
     lacking: () => undefined,
@@ -83,6 +116,7 @@ export const openWebRtcSetup = async (
     port,
     out,
     metrics,
+    audience,
     endpoint,
     request: async (method, path, { body = '', query = '', headers = {}, remoteAddress = '127.0.0.1' } = {}) =>
       endpoint({

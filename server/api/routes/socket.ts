@@ -14,6 +14,7 @@ import type { Metrics } from '../../observability/metrics.ts';
 import type { ClientMessage, RenditionSummary, ServerMessage } from '../contract/socket.ts';
 import type {
   AccessView,
+  BroadcastNews,
   BroadcastsView,
   CuesView,
   HintsView,
@@ -213,13 +214,13 @@ class ViewerSocket {
     this.#socket.on('message', (raw, isBinary) => this.#onMessage(isBinary ? '' : messageText(raw)));
     this.#socket.on('error', () => this.#socket.terminate());
     this.#socket.on('close', () => this.#stop());
-    this.#stops.push(broadcasts.watch(this.#name, () => this.#sendNews()));
+    this.#stops.push(broadcasts.watch(this.#name, (news) => this.#sendNews(news)));
     if (this.#session !== undefined) {
       this.#stops.push(this.#session.listen((message) => this.#send(message)));
     }
     const heartbeat = setInterval(() => this.#checkIdle(), settings.idleTimeoutMs / 4);
     this.#stops.push(() => clearInterval(heartbeat));
-    this.#sendNews();
+    this.#sendNews(broadcasts.newsOf(this.#name));
     this.#send({ type: 'hints', hints: hints.hintsFor(this.#name) });
     this.sendText(cues.snapshotText(this.#name));
   }
@@ -259,21 +260,16 @@ class ViewerSocket {
     return this.#messageCount <= this.#parts.settings.messageRateMaxPerS;
   }
 
-  #sendNews(): void {
-    this.#sendState();
-    const renditions = this.#parts.broadcasts.renditionsOf(this.#name);
+  #sendNews({ state, viewerCount, broadcastId, renditions }: BroadcastNews): void {
+    const named = broadcastId === undefined ? {} : { broadcastId };
+    this.#sendState({ type: 'state', state, viewerCount, ...named });
     if (!isSameChoice(renditions, this.#lastRenditions)) {
       this.#lastRenditions = renditions;
       this.#send({ type: 'renditions', renditions });
     }
   }
 
-  #sendState(): void {
-    const found = this.#parts.broadcasts.find(this.#name);
-    const message: ServerMessage =
-      found === undefined
-        ? { type: 'state', state: 'absent', viewerCount: 0 }
-        : { type: 'state', state: found.state, viewerCount: found.viewerCount, broadcastId: found.id };
+  #sendState(message: ServerMessage): void {
     const text = JSON.stringify(message);
     if (text !== this.#lastState) {
       this.#lastState = text;

@@ -32,6 +32,8 @@ export type ViewerLinkOptions = {
   readonly peer: PeerTransport;
   readonly video: ChosenMedia | undefined;
   readonly audio: ChosenMedia | undefined;
+  /** What the viewer was told of its streams before; drawn when left out. */
+  readonly streamNames?: StreamNames | undefined;
   readonly controller: CongestionController;
   readonly sender: MediaSender;
   readonly metrics: OutMetrics;
@@ -43,6 +45,19 @@ export type ViewerLinkOptions = {
   /** Unix time at which media time was captured (`Timeline.wallMsAt`). */
   readonly wallMsAt: (mediaMs: number) => number;
 };
+
+/** What a viewer's SDP says of what it will be sent. */
+export type StreamNames = {
+  readonly cname: string;
+  readonly video: { readonly ssrc: number; readonly rtxSsrc: number };
+  readonly audioSsrc: number;
+};
+
+export const drawStreamNames = (): StreamNames => ({
+  cname: randomBytes(8).toString('hex'),
+  video: { ssrc: randomSsrc(), rtxSsrc: randomSsrc() },
+  audioSsrc: randomSsrc(),
+});
 
 const VIDEO_CLOCK_HZ = 90_000;
 const AUDIO_CLOCK_HZ = 48_000;
@@ -63,7 +78,7 @@ const REPORT = new TransportReport();
 
 export class ViewerLink {
   readonly mapping = new MappingTeller();
-  readonly cname = randomBytes(8).toString('hex');
+  readonly cname: string;
   readonly counts = { nacks: 0, rtx: 0, plis: 0 };
   readonly #options: ViewerLinkOptions;
   readonly #controller: CongestionController;
@@ -93,8 +108,10 @@ export class ViewerLink {
     this.#options = options;
     this.#controller = controller;
     this.#outlet = new PacketOutlet({ peer, sender, metrics, controller });
-    this.#video = video === undefined ? undefined : streamFor(video, VIDEO_CLOCK_HZ);
-    this.#audio = audio === undefined ? undefined : streamFor(audio, AUDIO_CLOCK_HZ);
+    const names = options.streamNames ?? drawStreamNames();
+    this.cname = names.cname;
+    this.#video = video === undefined ? undefined : streamFor(video, VIDEO_CLOCK_HZ, names.video);
+    this.#audio = audio === undefined ? undefined : streamFor(audio, AUDIO_CLOCK_HZ, { ssrc: names.audioSsrc });
     this.#payloadTypes = payloadTypesOf(video);
     const { mapping } = this;
     const { wallMsAt } = options;
@@ -425,12 +442,16 @@ const payloadTypesOf = (video: ChosenMedia | undefined): ReadonlyMap<CarriedCode
     ...(video?.av1 === undefined ? [] : [['av1', video.av1.payloadType] as const]),
   ]);
 
-const streamFor = (media: ChosenMedia, clockHz: number): OutgoingStream =>
+const streamFor = (
+  media: ChosenMedia,
+  clockHz: number,
+  { ssrc, rtxSsrc = randomSsrc() }: { ssrc: number; rtxSsrc?: number },
+): OutgoingStream =>
   new OutgoingStream({
-    ssrc: randomSsrc(),
+    ssrc,
     payloadType: media.payloadType,
     extensionIds: media.extensionIds,
-    rtx: media.rtxPayloadType === undefined ? undefined : { ssrc: randomSsrc(), payloadType: media.rtxPayloadType },
+    rtx: media.rtxPayloadType === undefined ? undefined : { ssrc: rtxSsrc, payloadType: media.rtxPayloadType },
     otherRtxPayloadTypes: new Map(
       media.av1?.rtxPayloadType === undefined ? [] : [[media.av1.payloadType, media.av1.rtxPayloadType]],
     ),

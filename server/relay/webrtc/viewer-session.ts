@@ -21,12 +21,16 @@ import type { RenditionOffer } from './rendition-offer.ts';
 import type { RtpMapping } from './rtp-mapping.ts';
 import type { TimelinePoint } from './session-timeline.ts';
 import { SessionTimeline } from './session-timeline.ts';
-import { ViewerLink } from './viewer-link.ts';
+import type { StreamNames } from './viewer-link.ts';
+import { ViewerLink, drawStreamNames } from './viewer-link.ts';
 
 export type ViewerSessionOptions = {
   readonly name: string;
+  /** What the viewer was told of its session before there was one; drawn when left out. */
+  readonly identity?: SessionIdentity | undefined;
   readonly peer: PeerTransport;
   readonly remoteIce: IceCredentials;
+  readonly videoIndex: number | undefined;
   readonly video: ChosenMedia | undefined;
   readonly audio: ChosenMedia | undefined;
   readonly clock: Clock;
@@ -47,6 +51,18 @@ export type ViewerSessionOptions = {
   readonly onClosed: (session: ViewerSession, reason: string) => void;
 };
 
+export type SessionIdentity = {
+  readonly id: string;
+  readonly secret: string;
+  readonly streamNames: StreamNames;
+};
+
+export const drawIdentity = (): SessionIdentity => ({
+  id: randomBytes(16).toString('hex'),
+  secret: randomBytes(16).toString('hex'),
+  streamNames: drawStreamNames(),
+});
+
 /** A picture, and whose. */
 type Picture = { readonly frame: PacketisedFrame; readonly rendition: PacketisedRendition };
 
@@ -64,12 +80,14 @@ const PICTURES = {
 
 export class ViewerSession {
   /** In the session's URL: 128 random bits. */
-  readonly id = randomBytes(16).toString('hex');
+  readonly id: string;
   /** Binds the WebSocket to this session: 128 random bits, never logged. */
-  readonly secret = randomBytes(16).toString('hex');
+  readonly secret: string;
   readonly name: string;
   readonly peer: PeerTransport;
   readonly mid: string;
+  /** Which media section of the SDP the video is, from 0; undefined: it has none. */
+  readonly videoIndex: number | undefined;
   /** The peer's own credentials: others in a PATCH mean an ICE restart. */
   remoteIce: IceCredentials;
   readonly #options: ViewerSessionOptions;
@@ -95,9 +113,13 @@ export class ViewerSession {
     const { peer, video, audio, sender, metrics, wallMsAt, settings, clock } = options;
     this.#options = options;
     this.#clock = clock;
+    const { id, secret, streamNames } = options.identity ?? drawIdentity();
+    this.id = id;
+    this.secret = secret;
     this.name = options.name;
     this.peer = peer;
     this.remoteIce = options.remoteIce;
+    this.videoIndex = options.videoIndex;
     this.mid = video?.mid ?? audio?.mid ?? '0';
     this.#openedAtMs = clock.nowMs();
     this.#smoothnessRatio = options.smoothnessRatio;
@@ -110,7 +132,7 @@ export class ViewerSession {
       hasPlayoutDelay: (video?.extensionIds.playoutDelay ?? 0) > 0,
     });
     this.#link = new ViewerLink({
-      ...{ peer, video, audio, sender, metrics, wallMsAt, settings },
+      ...{ peer, video, audio, streamNames, sender, metrics, wallMsAt, settings },
       controller: this.#controller,
     });
     peer.listen({

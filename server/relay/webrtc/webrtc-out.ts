@@ -8,11 +8,13 @@ import type { Track } from '../../media/track.ts';
 import { DecisionTraces } from '../../observability/decision-trace.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
-import type { AnsweredMedia } from '../../webrtc-transport/sdp-answer.ts';
+import type { AnsweredMedia, SdpAnswerFields } from '../../webrtc-transport/sdp-answer.ts';
 import { buildSdpAnswer } from '../../webrtc-transport/sdp-answer.ts';
 import type { ChosenMedia } from '../../webrtc-transport/sdp-codecs.ts';
 import { chooseOpus, chooseVideo } from '../../webrtc-transport/sdp-codecs.ts';
-import type { SdpMedia, SdpOffer } from '../../webrtc-transport/sdp-offer.ts';
+import type { IceCredentials, SdpMedia, SdpOffer } from '../../webrtc-transport/sdp-offer.ts';
+import { OWN_AUDIO, OWN_VIDEO } from '../../webrtc-transport/sdp-own-offer.ts';
+import { newCredentials } from '../../webrtc-transport/peer-transport.ts';
 import type { WebRtcPort } from '../../webrtc-transport/webrtc-port.ts';
 import type { Broadcast } from '../broadcast.ts';
 import { isAv1RungId, isRungId } from '../broadcast.ts';
@@ -20,12 +22,15 @@ import { BroadcastOutput } from './broadcast-output.ts';
 import type { CongestionOptions } from './congestion-options.ts';
 import type { ControllerFactory, OpenCapture } from './controllers.ts';
 import { controllerFactory } from './controllers.ts';
+import type { CounterOffer } from './counter-offers.ts';
+import { COUNTER_OFFER_VALID_MS, CounterOffers } from './counter-offers.ts';
 import type { MediaSender } from './media-sender.ts';
 import { NodeMediaSender } from './media-sender.ts';
 import type { WebRtcOutOptions } from './options.ts';
 import { OutMetrics } from './out-metrics.ts';
 import { SOURCE_VIDEO_ID, isPlayable, selectVideo } from './rendition-selector.ts';
-import { ViewerSession } from './viewer-session.ts';
+import type { SessionIdentity } from './viewer-session.ts';
+import { ViewerSession, drawIdentity } from './viewer-session.ts';
 import { WakeUps } from './wake-ups.ts';
 
 const HOUSEKEEPING_EVERY_MS = 100;
@@ -46,6 +51,9 @@ export type SessionListener = { onOpened(session: ViewerSession): void; onClosed
 
 export type OpenedSession = { readonly session: ViewerSession; readonly answerSdp: string };
 
+/** `id`: of the session that there will be once it is answered. */
+export type OwnOffer = { readonly id: string; readonly sdp: string; readonly validUntilWallMs: number };
+
 export class WebRtcOut {
   readonly #settings: WebRtcOutOptions;
   readonly #port: WebRtcPort;
@@ -56,6 +64,7 @@ export class WebRtcOut {
   readonly #sessions = new Map<string, ViewerSession>();
   readonly #listeners: SessionListener[] = [];
   readonly #sessionsBySecret = new Map<string, ViewerSession>();
+  readonly #counterOffers = new CounterOffers<ViewerWishes>();
   readonly #outputs = new Map<Broadcast, BroadcastOutput>();
   readonly #congestion: CongestionOptions;
   readonly #createController: ControllerFactory;
@@ -163,20 +172,53 @@ export class WebRtcOut {
    */
   open(broadcast: Broadcast, { offer, ...wishes }: { offer: SdpOffer } & ViewerWishes): OpenedSession {
     checkTransport(offer);
-    const { renditionId } = wishes;
-    const prefersAv1 = renditionId !== undefined && isAv1RungId(renditionId);
-    const wished = { sourceProfileIdc: profileOf(broadcast), prefersAv1 };
-    const video = chooseFirst(offer, 'video', (media) => chooseVideo(media, wished));
-    const audio = chooseFirst(offer, 'audio', chooseOpus);
-    if (video === undefined && audio === undefined) {
-      throw new ProtocolError(
-        'WHEP_NO_COMMON_CODEC',
-        'expected an offer to receive H264 with packetization-mode=1, or opus',
-      );
-    }
-    checkBundle(offer, [video, audio]);
+    const { video, audio } = chooseMedia(broadcast, offer, wishes);
     const session = this.#createSession({ broadcast, offer, wishes, video, audio });
     return { session, answerSdp: this.#answer(session, offer, { video, audio }) };
+  }
+
+  /** An offer of our own, for a viewer whose offer cannot be answered. Undefined when too many of these are open. */
+  counterOffer(broadcast: Broadcast, wishes: ViewerWishes): OwnOffer | undefined {
+    const nowMs = this.#clock.nowMs();
+    const identity = drawIdentity();
+    const ice = newCredentials();
+    const expiresAtMs = nowMs + COUNTER_OFFER_VALID_MS;
+    if (!this.#counterOffers.add({ identity, broadcast, ice, wishes, expiresAtMs }, nowMs)) {
+      return undefined;
+    }
+    const { cname, video, audioSsrc } = identity.streamNames;
+    const choices = { sourceProfileIdc: undefined, prefersAv1: prefersAv1(wishes) };
+    const media = new Map<string, AnsweredMedia>();
+    const chosenVideo = chooseVideo(OWN_VIDEO, choices);
+    const chosenAudio = chooseOpus(OWN_AUDIO);
+    if (chosenVideo !== undefined && chosenAudio !== undefined) {
+      media.set(OWN_VIDEO.mid, { chosen: chosenVideo, direction: 'sendonly', sending: { ...video, cname } });
+      const sending = { ssrc: audioSsrc, rtxSsrc: undefined, cname };
+      media.set(OWN_AUDIO.mid, { chosen: chosenAudio, direction: 'sendonly', sending });
+    }
+    const sdp = this.#describe(
+      { offer: { media: [OWN_VIDEO, OWN_AUDIO] }, media, ice, setup: 'actpass' },
+      { name: broadcast.name, id: identity.id },
+    );
+    return { id: identity.id, sdp, validUntilWallMs: this.#clock.wallMs() + COUNTER_OFFER_VALID_MS };
+  }
+
+  /** One that is still good. */
+  findCounterOffer(id: string): CounterOffer<ViewerWishes> | undefined {
+    return this.#counterOffers.find(id, this.#clock.nowMs());
+  }
+
+  /** The viewer changed its mind. */
+  withdrawCounterOffer(id: string): void {
+    this.#counterOffers.remove(id);
+  }
+
+  /** Opens the session that was offered. Throws `ProtocolError` as `open` does; the offer stays good then. */
+  acceptAnswer({ identity, broadcast, ice, wishes }: CounterOffer<ViewerWishes>, answer: SdpOffer): ViewerSession {
+    checkTransport(answer);
+    const { video, audio } = chooseMedia(broadcast, answer, wishes);
+    this.#counterOffers.remove(identity.id);
+    return this.#createSession({ broadcast, offer: answer, wishes, video, audio, identity, ice });
   }
 
   close(reason: string): void {
@@ -194,13 +236,17 @@ export class WebRtcOut {
     wishes: ViewerWishes;
     video: ChosenMedia | undefined;
     audio: ChosenMedia | undefined;
+    identity?: SessionIdentity;
+    ice?: IceCredentials;
   }): ViewerSession {
-    const { broadcast, offer, wishes, video, audio } = parts;
+    const { broadcast, offer, wishes, video, audio, identity } = parts;
     const log = this.#log.child({ broadcast: broadcast.name, broadcastId: broadcast.id });
     const session = new ViewerSession({
       name: broadcast.name,
-      peer: this.#port.openPeer(offer.fingerprints),
+      identity,
+      peer: this.#port.openPeer(offer.fingerprints, parts.ice),
       remoteIce: offer.ice,
+      videoIndex: video === undefined ? undefined : offer.media.findIndex(({ mid }) => mid === video.mid),
       video,
       audio,
       clock: this.#clock,
@@ -238,15 +284,20 @@ export class WebRtcOut {
       const sending = { ssrc: audioSsrc, rtxSsrc: undefined, cname };
       media.set(chosen.audio.mid, { chosen: chosen.audio, direction: 'sendonly', sending });
     }
+    return this.#describe({ offer, media, ice: session.peer.credentials }, session);
+  }
+
+  #describe(
+    fields: Pick<SdpAnswerFields, 'offer' | 'media' | 'ice' | 'setup'>,
+    { name, id }: { name: string; id: string },
+  ): string {
     return buildSdpAnswer({
-      offer,
-      media,
-      ice: session.peer.credentials,
+      ...fields,
       fingerprint: this.#port.fingerprint,
       endpoints: this.#port.endpoints,
       hasTcp: this.#port.hasTcp,
-      streamId: `sluice-${session.name}`,
-      sessionId: String(Number.parseInt(session.id.slice(0, 12), 16)),
+      streamId: `sluice-${name}`,
+      sessionId: String(Number.parseInt(id.slice(0, 12), 16)),
     });
   }
 
@@ -282,6 +333,27 @@ export class WebRtcOut {
   }
 }
 
+const prefersAv1 = ({ renditionId }: ViewerWishes): boolean => renditionId !== undefined && isAv1RungId(renditionId);
+
+/** What of an offer, or of an answer to ours, is taken. Throws `WHEP_NO_COMMON_CODEC`, `WHEP_OFFER_UNUSABLE`. */
+const chooseMedia = (
+  broadcast: Broadcast,
+  offer: SdpOffer,
+  wishes: ViewerWishes,
+): { video: ChosenMedia | undefined; audio: ChosenMedia | undefined } => {
+  const wished = { sourceProfileIdc: profileOf(broadcast), prefersAv1: prefersAv1(wishes) };
+  const video = chooseFirst(offer, 'video', (media) => chooseVideo(media, wished));
+  const audio = chooseFirst(offer, 'audio', chooseOpus);
+  if (video === undefined && audio === undefined) {
+    throw new ProtocolError(
+      'WHEP_NO_COMMON_CODEC',
+      'expected an offer to receive H264 with packetization-mode=1, or opus',
+    );
+  }
+  checkBundle(offer, [video, audio]);
+  return { video, audio };
+};
+
 const RECEIVING: ReadonlySet<string> = new Set(['recvonly', 'sendrecv']);
 
 /** The first section of this kind that wants to receive and that we can serve. */
@@ -297,6 +369,9 @@ const chooseFirst = (
 
 const checkTransport = (offer: SdpOffer): void => {
   const wanted = offer.media.filter(({ kind }) => kind === 'audio' || kind === 'video');
+  if (wanted.length === 0) {
+    throw new ProtocolError('WHEP_NO_COMMON_CODEC', 'expected a section of audio or video');
+  }
   if (!wanted.some(({ direction }) => RECEIVING.has(direction))) {
     throw new ProtocolError('WHEP_OFFER_UNUSABLE', 'expected a media section that is recvonly or sendrecv');
   }

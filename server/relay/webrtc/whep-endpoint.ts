@@ -1,6 +1,6 @@
 /**
- * WHEP (draft-ietf-wish-whep-03) over `base/http-exchange.ts`: `/whep/NAME` and `/whep/NAME/SESSION`. Rows W1–W14, W16–W20 and
- * W23 of CONFORMANCE part 2.
+ * WHEP (draft-ietf-wish-whep-03) over `base/http-exchange.ts`: `/whep/NAME` and `/whep/NAME/SESSION`. Rows W1–W20 and W23 of CONFORMANCE
+ * part 2; W21 and W22 are `whep-extensions.ts`.
  */
 import { randomBytes } from 'node:crypto';
 import { AddressLimiter } from '../../base/address-limiter.ts';
@@ -14,12 +14,15 @@ import { SDP_MAX_BYTES, parseSdpOffer } from '../../webrtc-transport/sdp-offer.t
 import type { Broadcast } from '../broadcast.ts';
 import { JoinLimiter } from './join-limiter.ts';
 import type { ViewerSession } from './viewer-session.ts';
-import type { WebRtcOut } from './webrtc-out.ts';
+import type { ViewerWishes, WebRtcOut } from './webrtc-out.ts';
+import type { Audience } from './whep-extensions.ts';
+import { WhepExtensions } from './whep-extensions.ts';
 
 export type WhepEndpointOptions = {
   readonly out: WebRtcOut;
   readonly clock: Clock;
   readonly findBroadcast: (name: string) => Broadcast | undefined;
+  readonly audience: Audience;
   /** Whether the bearer of this token (undefined: none was sent) may watch `name`. */
   readonly authorise: (name: string, token: string | undefined, request: HttpRequest) => boolean | Promise<boolean>;
   /** Why WebRTC cannot be served although the broadcast is live (ffmpeg missing), in words for the operator; undefined: it can, or soon will. */
@@ -30,10 +33,11 @@ export type WhepEndpointOptions = {
 const MAIN_RENDITION = 'main';
 const SDP_TYPE = 'application/sdp';
 const FRAGMENT_TYPE = 'application/trickle-ice-sdpfrag';
+const CHANGING: ReadonlySet<string> = new Set(['POST', 'PATCH', 'DELETE']);
 const RETRY_AFTER_S = '2';
 /** What a player keeps of its viewer; anything else is none. */
 const VIEWER_ID = /^[0-9a-f]{4}$/u;
-const PATH = /^\/whep\/([A-Za-z0-9_-]{1,64})(?:\/([0-9a-f]{32}))?$/u;
+const PATH = /^\/whep\/([A-Za-z0-9_-]{1,64})(?:\/([0-9a-f]{32})(?:\/(layer|sse(?:\/[0-9a-f]{32})?))?)?$/u;
 
 /** Browsers of any origin may play; what they must read of an answer is exposed. */
 const CORS: Readonly<Record<string, string>> = {
@@ -56,6 +60,7 @@ class WhepEndpoint {
   readonly #options: WhepEndpointOptions;
   readonly #joins: JoinLimiter;
   readonly #addresses: AddressLimiter;
+  readonly #extensions: WhepExtensions;
   /** Of the ICE generation in force; ends with its session. */
   readonly #etags = new WeakMap<ViewerSession, string>();
 
@@ -64,14 +69,17 @@ class WhepEndpoint {
     this.#options = options;
     this.#joins = new JoinLimiter({ joinsPerS, queueMaxCount: joinQueueMaxCount });
     this.#addresses = new AddressLimiter(requestsPerMinute);
+    this.#extensions = new WhepExtensions(options);
   }
 
   async handle(request: HttpRequest): Promise<HttpAnswer> {
-    const [, name, sessionId] = PATH.exec(request.path) ?? [];
+    const [, name, sessionId, below] = PATH.exec(request.path) ?? [];
     if (name === undefined) {
       return refuse(404, 'WHEP_NOT_FOUND', 'expected /whep/NAME or /whep/NAME/SESSION');
     }
-    return sessionId === undefined ? this.#onEndpoint(request, name) : this.#onSession(request, name, sessionId);
+    return sessionId === undefined
+      ? this.#onEndpoint(request, name)
+      : this.#onSession(request, { name, id: sessionId, below });
   }
 
   async #onEndpoint(request: HttpRequest, name: string): Promise<HttpAnswer> {
@@ -89,21 +97,27 @@ class WhepEndpoint {
     }
   }
 
-  async #onSession(request: HttpRequest, name: string, id: string): Promise<HttpAnswer> {
-    if (request.method === 'OPTIONS') {
-      return { status: 200, headers: { 'accept-patch': FRAGMENT_TYPE } };
+  async #onSession(
+    request: HttpRequest,
+    { name, id, below }: { name: string; id: string; below: string | undefined },
+  ): Promise<HttpAnswer> {
+    if (request.method === 'OPTIONS' && below === undefined) {
+      return { status: 200, headers: { 'accept-patch': `${FRAGMENT_TYPE}, ${SDP_TYPE}` } };
     }
-    if ((request.method === 'PATCH' || request.method === 'DELETE') && !this.#mayAsk(request)) {
+    if (CHANGING.has(request.method) && !this.#mayAsk(request)) {
       return tooMany();
     }
     const found = this.#options.out.find(id);
     const session = found?.name === name ? found : undefined;
     if (session === undefined) {
-      return refuse(404, 'WHEP_SESSION_UNKNOWN', 'this session has ended or never was');
+      return below === undefined ? this.#onOffered(request, name, id) : unknownSession();
     }
     // Knowing the URL is the right to the session (128 random bits); a token is checked too where one is demanded.
     if (request.method !== 'GET' && request.method !== 'HEAD' && !(await this.#isAllowed(request, name))) {
       return unauthorised();
+    }
+    if (below !== undefined) {
+      return this.#extensions.answer(request, session, below);
     }
     switch (request.method) {
       case 'DELETE':
@@ -172,17 +186,66 @@ class WhepEndpoint {
         `${name} has no ${renditionId.slice(0, 20)} now, expected one of ${expected}`,
       );
     }
+    const { remoteAddress } = request;
+    const wishes = { remoteAddress, renditionId, smoothnessRatio, mayCapture: mayCapture(request), viewerId };
     try {
-      const { remoteAddress } = request;
-      const { session, answerSdp } = this.#options.out.open(broadcast, {
-        offer,
-        remoteAddress,
-        renditionId,
-        smoothnessRatio,
-        mayCapture: mayCapture(request),
-        viewerId,
-      });
+      const { session, answerSdp } = this.#options.out.open(broadcast, { offer, ...wishes });
       return this.#created(session, answerSdp);
+    } catch (error) {
+      const own = isUnanswerable(error) ? this.#counterOffer(broadcast, wishes) : undefined;
+      return own ?? refusalOf(error);
+    }
+  }
+
+  /** What the viewer offered cannot be answered; perhaps it can answer ours. */
+  #counterOffer(broadcast: Broadcast, wishes: ViewerWishes): HttpAnswer | undefined {
+    const own = this.#options.out.counterOffer(broadcast, wishes);
+    if (own === undefined) {
+      return undefined;
+    }
+    const validUntil = new Date(own.validUntilWallMs).toUTCString();
+    return {
+      status: 406,
+      headers: {
+        'content-type': `${SDP_TYPE}; valid-until="${validUntil}"`,
+        location: `/whep/${broadcast.name}/${own.id}`,
+        'accept-patch': SDP_TYPE,
+        ...linkHeader(this.#options.out.settings.iceServers.map(iceServerLink)),
+      },
+      body: own.sdp,
+    };
+  }
+
+  /** The address of a session that there will be once our offer is answered. */
+  async #onOffered(request: HttpRequest, name: string, id: string): Promise<HttpAnswer> {
+    const { out } = this.#options;
+    const offered = out.findCounterOffer(id);
+    if (offered === undefined || offered.broadcast.name !== name) {
+      return unknownSession();
+    }
+    if (request.method === 'GET' || request.method === 'HEAD') {
+      return { status: 204, headers: {} };
+    }
+    if (!(await this.#isAllowed(request, name))) {
+      return unauthorised();
+    }
+    if (request.method === 'DELETE') {
+      out.withdrawCounterOffer(id);
+      return { status: 200, headers: {} };
+    }
+    if (request.method !== 'PATCH') {
+      return notAllowed('OPTIONS, GET, HEAD, PATCH, DELETE');
+    }
+    if (typeOf(request) !== SDP_TYPE) {
+      return refuse(415, 'WHEP_TYPE_UNSUPPORTED', `expected Content-Type: ${SDP_TYPE}`, { 'accept-patch': SDP_TYPE });
+    }
+    const refusal = offered.broadcast.state === 'ended' ? absent(name) : this.#refusalFor(name);
+    if (refusal !== undefined) {
+      return refusal;
+    }
+    try {
+      const session = out.acceptAnswer(offered, parseSdpOffer(textOf(request)));
+      return { status: 204, headers: this.#sessionHeaders(session) };
     } catch (error) {
       return refusalOf(error);
     }
@@ -204,27 +267,34 @@ class WhepEndpoint {
   }
 
   #created(session: ViewerSession, answerSdp: string): HttpAnswer {
-    const links = [
-      `</ws/${session.name}?session=${session.secret}>; rel="urn:sluice:socket"`,
-      ...this.#options.out.settings.iceServers.map(iceServerLink),
-    ];
     return {
       status: 201,
       headers: {
         'content-type': SDP_TYPE,
         location: `/whep/${session.name}/${session.id}`,
-        etag: this.#renewEtag(session),
-        'accept-patch': FRAGMENT_TYPE,
-        link: links.join(', '),
+        ...this.#sessionHeaders(session),
       },
       body: answerSdp,
     };
   }
 
+  #sessionHeaders(session: ViewerSession): Record<string, string> {
+    const links = [
+      `</ws/${session.name}?session=${session.secret}>; rel="urn:sluice:socket"`,
+      ...this.#extensions.linksOf(session),
+      ...this.#options.out.settings.iceServers.map(iceServerLink),
+    ];
+    return { etag: this.#renewEtag(session), 'accept-patch': FRAGMENT_TYPE, ...linkHeader(links) };
+  }
+
   #patch(request: HttpRequest, session: ViewerSession): HttpAnswer {
     const type = typeOf(request);
     if (type === SDP_TYPE) {
-      return refuse(422, 'WHEP_PATCH_UNSUPPORTED', 'this server makes no counter-offers');
+      return refuse(
+        422,
+        'WHEP_PATCH_UNSUPPORTED',
+        'this session has its answer; a PATCH is for candidates or an ICE restart',
+      );
     }
     if (type !== FRAGMENT_TYPE) {
       return refuse(415, 'WHEP_TYPE_UNSUPPORTED', `expected Content-Type: ${FRAGMENT_TYPE}`, {
@@ -306,6 +376,15 @@ const refusalOf = (error: unknown): HttpAnswer => {
   const status = error.code === 'SDP_TOO_LARGE' ? 413 : error.code === 'WHEP_NO_COMMON_CODEC' ? 406 : 400;
   return refuse(status, error.code, error.detail);
 };
+
+/** None of what it offers can be sent, but it may take what we offer. Offers that break the protocol are none of these. */
+const isUnanswerable = (error: unknown): boolean =>
+  error instanceof ProtocolError && error.code === 'WHEP_NO_COMMON_CODEC';
+
+const linkHeader = (links: readonly string[]): Record<string, string> =>
+  links.length === 0 ? {} : { link: links.join(', ') };
+
+const unknownSession = (): HttpAnswer => refuse(404, 'WHEP_SESSION_UNKNOWN', 'this session has ended or never was');
 
 const notAllowed = (allow: string): HttpAnswer =>
   refuse(405, 'WHEP_METHOD_NOT_ALLOWED', `expected one of ${allow}`, { allow });
