@@ -19,6 +19,8 @@ import type { WebRtcOutOptions } from '../server/relay/webrtc/options.ts';
 import type { RecorderOptions } from '../server/replay/options.ts';
 import type { RetentionOptions } from '../server/replay/retention.ts';
 import type { HlsOptions } from '../server/relay/hls/http-handler.ts';
+import type { WebhookOptions } from '../server/webhooks/webhooks.ts';
+import { HOOK_TOPICS, isReceiverUrl } from '../server/webhooks/webhooks.ts';
 import type { EssentialsOptions } from '../transcode/essentials.ts';
 import type { LadderOptions } from '../transcode/ladder-plan.ts';
 import type { QualityModel } from '../transcode/narrowband/quality-model.ts';
@@ -279,6 +281,26 @@ const DROPS = z.strictObject({
   retryEveryMs: DURATION_MS.min(100),
 }) satisfies z.ZodType<DropsOptions & { readonly folder: string; readonly shopKeysFile: string }>;
 
+const WEBHOOKS = z.strictObject({
+  receivers: z
+    .array(
+      z.strictObject({
+        url: z
+          .string()
+          .max(2_048)
+          .refine(isReceiverUrl, 'expected an http(s) address without user, password and fragment'),
+        secret: z.string().min(16, 'expected at least 16 characters').max(256),
+        events: z.array(z.enum(HOOK_TOPICS)).min(1),
+      }),
+    )
+    .max(32),
+  timeoutMs: DURATION_MS.min(100).max(60_000),
+  retryFirstMs: DURATION_MS.min(10),
+  retryMaxMs: DURATION_MS.min(10),
+  giveUpAfterMs: DURATION_MS,
+  queueMaxCount: COUNT.min(2).max(100_000),
+}) satisfies z.ZodType<WebhookOptions>;
+
 export const CONFIG_SCHEMA = z.strictObject({
   dataDir: z.string().min(1),
   log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']) }),
@@ -297,6 +319,7 @@ export const CONFIG_SCHEMA = z.strictObject({
   transcode: TRANSCODE,
   ladder: LADDER,
   drops: DROPS,
+  webhooks: WEBHOOKS,
   drain: z.strictObject({ drainMaxS: z.number().min(0).max(3_600) }),
 });
 

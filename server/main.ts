@@ -59,6 +59,8 @@ import { createHintsView } from './playback-hints.ts';
 import { createSmoothnessView } from './smoothness.ts';
 import { createSessionsView } from './viewer-sessions.ts';
 import { iceServerLink } from './webrtc-transport/ice-server-link.ts';
+import { announceEvents } from './hook-events.ts';
+import { Webhooks } from './webhooks/webhooks.ts';
 import { WebRtcPort } from './webrtc-transport/webrtc-port.ts';
 import { welcomeText } from './welcome.ts';
 
@@ -102,6 +104,9 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   const recordingsRoot = resolve(config.dataDir, config.replay.folder);
   const recordings = new RecordingStore({ root: recordingsRoot, files: nodeFileSystem, log });
   await recordings.scan();
+  const prng = new Prng(randomInt(2 ** 32));
+  const webhooks = new Webhooks(config.webhooks, { clock, log, metrics, nextRatio: () => prng.nextRatio() });
+  announceEvents(webhooks, { hub, recordings, clock });
   const recorder = new Recorder({
     settings: config.replay,
     root: recordingsRoot,
@@ -141,7 +146,6 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   const { capture } = config.congestion;
   const captureFolder = capture.folder === '' ? '' : resolve(config.dataDir, capture.folder);
   const captures = new LinkCaptures({ ...capture, folder: captureFolder }, { clock, log });
-  const prng = new Prng(randomInt(2 ** 32));
   const learning = await Learning.open(
     { ...config.congestion.learning, file: resolve(config.dataDir, config.congestion.learning.file) },
     { policies, clock, log, nextRatio: () => prng.nextRatio() },
@@ -263,6 +267,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   drain.add('summaries', () => summaries.close());
   drain.add('health', () => health.close());
   drain.add('ladders', () => ladders.close());
+  drain.add('webhooks', async () => webhooks.close());
 
   await rtmp.listen();
   const { http: httpPort, https: httpsPort } = await http.listen();

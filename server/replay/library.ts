@@ -56,7 +56,8 @@ export class Library {
 /** Umlauts and accents are found without them. */
 const foldCase = (text: string): string => text.normalize('NFKD').replaceAll(/\p{M}/gu, '').toLowerCase();
 
-const toEntry = (summary: RecordingSummary): ReplaySummary => {
+/** As the API and the pages show it. */
+export const toEntry = (summary: RecordingSummary): ReplaySummary => {
   const { id, name, title, startedAtWallMs, endedAtWallMs, mediaBytes } = summary;
   return {
     id,

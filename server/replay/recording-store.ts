@@ -21,12 +21,19 @@ const TITLE_MAX_LENGTH = 200;
 /** On its way out: the next start finishes what was interrupted. */
 const REMOVED_PREFIX = 'removed-';
 
+/** `onReady`: all of it is on disk. */
+export type RecordingListener = {
+  onStarted(summary: RecordingSummary): void;
+  onReady(summary: RecordingSummary): void;
+};
+
 export class RecordingStore implements Recordings {
   readonly #root: string;
   readonly #files: FileSystem;
   readonly #log: Log;
   readonly #ended = new Map<string, RecordingSummary>();
   readonly #live = new Map<string, LiveRecording>();
+  readonly #listeners: RecordingListener[] = [];
   /** Least recently opened first. */
   readonly #opened = new Map<string, Promise<OpenRecording>>();
 
@@ -34,6 +41,11 @@ export class RecordingStore implements Recordings {
     this.#root = options.root;
     this.#files = options.files;
     this.#log = options.log;
+  }
+
+  /** Told of each recording that begins or ends from now on. */
+  listen(listener: RecordingListener): void {
+    this.#listeners.push(listener);
   }
 
   /** Finds what is there. Recordings without an end get one; those that cannot be read are left as they are, aloud. */
@@ -120,6 +132,7 @@ export class RecordingStore implements Recordings {
   /** A recording has begun. */
   addLive(live: LiveRecording): void {
     this.#live.set(live.index.header.id, live);
+    this.#listeners.forEach((listener) => listener.onStarted(live.index.summary));
   }
 
   /** It is over, with or without an end in its index; or its folder is gone. */
@@ -128,7 +141,9 @@ export class RecordingStore implements Recordings {
     this.#live.delete(summary.id);
     if (!options.isRemoved && summary.durationMs > 0) {
       const { endedAtWallMs = live.index.lastWallMs, endReason = 'interrupted' } = summary;
-      this.#ended.set(summary.id, { ...summary, endedAtWallMs, endReason });
+      const ended = { ...summary, endedAtWallMs, endReason };
+      this.#ended.set(summary.id, ended);
+      this.#listeners.forEach((listener) => listener.onReady(ended));
     }
   }
 

@@ -44,6 +44,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'server/congestion',
   ],
   'server/learning': ['server/base', 'server/observability', 'server/congestion'],
+  'server/webhooks': ['server/base', 'server/observability'],
   'server/api': ['server/base', 'server/observability', 'server/api/contract'],
   'server/api/contract': [],
   // The schema composes the parts' own Options; nobody but main reads the result.
@@ -61,6 +62,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'server/relay/hls',
     'server/relay/webrtc',
     'server/replay',
+    'server/webhooks',
     'server/webrtc-transport',
     'transcode',
   ],
