@@ -1,4 +1,5 @@
-/** What webhooks are told of broadcasts and recordings. */
+/** What webhooks are told of broadcasts, recordings and cues. */
+import type { CueDesk } from './cues/cue-desk.ts';
 import type { Broadcast } from './relay/broadcast.ts';
 import type { Hub } from './relay/hub.ts';
 import type { RecordingSummary } from './replay/recording.ts';
@@ -9,9 +10,14 @@ import type { Webhooks } from './webhooks/webhooks.ts';
 
 export const announceEvents = (
   webhooks: Webhooks,
-  parts: { hub: Hub; recordings: RecordingStore; clock: Clock },
+  parts: { hub: Hub; recordings: RecordingStore; desk: Pick<CueDesk, 'listen'>; clock: Clock },
 ): void => {
   parts.hub.listen({ onBroadcastStarted: (broadcast) => announceBroadcast(webhooks, broadcast, parts.clock) });
+  parts.desk.listen(({ name, broadcastId, event }) => {
+    if (event.type === 'fired') {
+      webhooks.tell('cue.fired', { name, broadcastId, cue: event.cue });
+    }
+  });
   parts.recordings.listen({
     onStarted: (summary) => webhooks.tell('recording.started', started(summary)),
     onReady: (summary) => {

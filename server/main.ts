@@ -106,7 +106,6 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   await recordings.scan();
   const prng = new Prng(randomInt(2 ** 32));
   const webhooks = new Webhooks(config.webhooks, { clock, log, metrics, nextRatio: () => prng.nextRatio() });
-  announceEvents(webhooks, { hub, recordings, clock });
   const recorder = new Recorder({
     settings: config.replay,
     root: recordingsRoot,
@@ -136,6 +135,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     },
   });
   recordCues(desk, recorder);
+  announceEvents(webhooks, { hub, recordings, desk, clock });
   joinCues({ desk, settings: config.cues, hub, programOffsetMs: (name) => hls.programOffsetMs(name) });
   const webRtcPort = await WebRtcPort.open(config.webrtc, { clock, log, metrics });
   const { trace } = config.congestion;

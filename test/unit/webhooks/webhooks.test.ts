@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../../server/base/clock.ts';
+import type { CueNews } from '../../../server/cues/cue-desk.ts';
 import { announceEvents } from '../../../server/hook-events.ts';
 import { silentLog } from '../../../server/observability/log.ts';
 import { Metrics } from '../../../server/observability/metrics.ts';
@@ -238,14 +239,21 @@ test('addresses that carry secrets or lead elsewhere than to the web are refused
   );
 });
 
-test('a broadcast is told of when it is live and when it is over, not in between', async (t) => {
+test('a broadcast is told of when it is live and when it is over, not in between; a cue when it fires, not before', async (t) => {
   const receiver = await openReceiver(t);
   const { hooks } = open(t, [receiver.url]);
   const parts = { clock: systemClock, log: silentLog, metrics: new Metrics({ collectDefaults: false }) };
   const gopCache = { cacheMaxBytes: 1e6, cacheMaxCount: 100 };
   const hub = new Hub({ settings: { gopCache, reconnectGraceMs: 60_000, broadcastMaxCount: 2 }, ...parts });
   const recordings = new RecordingStore({ root: '/r', files: new MemoryFiles(), log: silentLog });
-  announceEvents(hooks, { hub, recordings, clock: systemClock });
+  let onCue: ((news: CueNews) => void) | undefined;
+  const desk = {
+    listen: (listener: (news: CueNews) => void): (() => void) => {
+      onCue = listener;
+      return () => undefined;
+    },
+  };
+  announceEvents(hooks, { hub, recordings, desk, clock: systemClock });
   const publisher = { keyed: true, remoteAddress: '::1', close: () => undefined };
   const first = hub.publish('demo', publisher);
   const silent = hub.publish('silent', publisher);
@@ -256,13 +264,30 @@ test('a broadcast is told of when it is live and when it is over, not in between
   const again = hub.publish('demo', publisher);
   assert.ok(again.ok);
   units.forEach((unit) => again.feed.push(unit));
+  const cue = {
+    id: 'c',
+    mode: 'media',
+    mediaMs: 1,
+    programWallMs: 2,
+    showAtWallMs: null,
+    kind: 'product',
+    durationMs: null,
+  } as const;
+  const { mode, mediaMs, programWallMs, showAtWallMs } = cue;
+  const named = { name: 'demo', broadcastId: first.broadcast.id };
+  onCue?.({
+    ...named,
+    event: { type: 'armed', mark: { id: 'c', mode, mediaMs, programWallMs, showAtWallMs }, content: cue },
+  });
+  onCue?.({ ...named, event: { type: 'fired', cue, lateMs: 0 } });
   hub.close('over');
-  await within(5_000, 'both', () => receiver.calls.length === 2);
+  await within(5_000, 'all', () => receiver.calls.length === 3);
   const told = receiver.calls.map(({ body }) => JSON.parse(body) as { event: string; data: Record<string, unknown> });
   assert.deepEqual(
     told.map(({ event, data }) => [event, data['name'], data['broadcastId']]),
     [
       ['publish', 'demo', first.broadcast.id],
+      ['cue.fired', 'demo', first.broadcast.id],
       ['unpublish', 'demo', first.broadcast.id],
     ],
   );
