@@ -12,6 +12,7 @@ import { ConnectionGate } from './connection-gate.ts';
 import type { HotRoute } from './hot-lane.ts';
 import { HotLane } from './hot-lane.ts';
 import { HEADERS_MAX_BYTES, createPlainDoor, createTlsDoor } from './doors.ts';
+import { openapiOptions } from './openapi/document.ts';
 import { registerBroadcasts } from './routes/broadcasts.ts';
 import { registerCues } from './routes/cues.ts';
 import { CLAIMS_ROUTE, registerDrops } from './routes/drops.ts';
@@ -123,6 +124,9 @@ export type HttpServerParts = {
   readonly metrics: Metrics;
 };
 
+/** As registered: `/api/keys/:name`. */
+export type Route = { readonly method: string; readonly url: string };
+
 export type HttpPorts = { readonly http: number; readonly https: number | undefined };
 
 /** How long open answers may take to end by themselves before their connections are cut. */
@@ -138,6 +142,7 @@ export class HttpServer {
   readonly #plainDoor: FastifyInstance;
   readonly #hotLane: HotLane;
   readonly #tlsDoor: FastifyInstance | undefined;
+  readonly #routes: Route[] = [];
 
   /** Throws `WorldError` (`TLS_…`) when the certificate that is configured cannot be used. */
   constructor(parts: HttpServerParts) {
@@ -152,6 +157,11 @@ export class HttpServer {
       this.#certificates = new CertificateSource(tls, parts);
       this.#tlsDoor = createTlsDoor({ ...settings, ...tls }, { certificates: this.#certificates, metrics });
     }
+  }
+
+  /** What the plain door has registered, once it listens; of pages and endpoints too. */
+  get routes(): readonly Route[] {
+    return this.#routes;
   }
 
   /** Opens the doors; resolves to the ports they are on. */
@@ -181,7 +191,12 @@ export class HttpServer {
   async #register(server: FastifyInstance): Promise<void> {
     const { endpoints, log, settings } = this.#parts;
     this.#setErrorAnswers(server);
-    await server.register(swagger, { openapi: OPENAPI_HEAD });
+    if (server === this.#plainDoor) {
+      server.addHook('onRoute', ({ method, url }) => {
+        this.#routes.push(...[method].flat().map((one) => ({ method: one, url })));
+      });
+    }
+    await server.register(swagger, openapiOptions(Object.keys(endpoints)));
     for (const [prefix, endpoint] of Object.entries(endpoints)) {
       await bindEndpoint(server, { prefix, endpoint, bodyMaxBytes: settings.bodyMaxBytes, log });
     }
@@ -238,13 +253,3 @@ const statusOf = (error: unknown): number =>
   typeof error === 'object' && error !== null && 'statusCode' in error && typeof error.statusCode === 'number'
     ? error.statusCode
     : 500;
-
-const OPENAPI_HEAD = {
-  openapi: '3.1.0',
-  info: {
-    title: 'Sluice',
-    description: 'Low-latency live video: what is live, who may publish, how it is doing.',
-    version: '0.1.0',
-  },
-  components: { securitySchemes: { admin: { type: 'http' as const, scheme: 'bearer', description: 'The admin key' } } },
-};
