@@ -20,6 +20,8 @@ export class VodPlaylists {
   /** Weighed by their stretches. Every request for media needs one, and reading it off a long index takes milliseconds. */
   readonly #timelines = new WeighedCache<VodTimeline>(STRETCHES_MAX_COUNT);
   readonly #cache = new WeighedCache<PlaylistText>(CACHE_MAX_BYTES);
+  /** Being packed: whoever asks meanwhile gets the same. */
+  readonly #making = new Map<string, Promise<PlaylistText>>();
 
   /** Undefined while nothing was recorded yet. */
   timelineOf(index: RecordingIndex): VodTimeline | undefined {
@@ -38,7 +40,7 @@ export class VodPlaylists {
   ): Promise<PlaylistText | undefined> {
     const { trackId, acceptsGzip } = options;
     const key = `${index.header.id} ${trackId ?? 'all'} ${index.version} ${acceptsGzip}`;
-    const known = this.#cache.get(key);
+    const known = this.#cache.get(key) ?? this.#making.get(key);
     if (known !== undefined) {
       return known;
     }
@@ -46,15 +48,21 @@ export class VodPlaylists {
     if (text === undefined) {
       return undefined;
     }
-    const plain = Buffer.from(text);
-    const isPacked = acceptsGzip && plain.byteLength >= PACKED_MIN_BYTES;
-    const body = isPacked ? await pack(plain, { level: 4 }) : plain;
-    const etag = `"${createHash('sha256').update(plain).digest('base64url').slice(0, 22)}${isPacked ? 'z' : ''}"`;
-    const made = { body, etag, isPacked };
-    this.#cache.set(key, made, body.byteLength);
+    const making = packed(text, acceptsGzip).finally(() => this.#making.delete(key));
+    this.#making.set(key, making);
+    const made = await making;
+    this.#cache.set(key, made, made.body.byteLength);
     return made;
   }
 }
+
+const packed = async (text: string, acceptsGzip: boolean): Promise<PlaylistText> => {
+  const plain = Buffer.from(text);
+  const isPacked = acceptsGzip && plain.byteLength >= PACKED_MIN_BYTES;
+  const body = isPacked ? await pack(plain, { level: 4 }) : plain;
+  const etag = `"${createHash('sha256').update(plain).digest('base64url').slice(0, 22)}${isPacked ? 'z' : ''}"`;
+  return { body, etag, isPacked };
+};
 
 const renderOne = (
   index: RecordingIndex,

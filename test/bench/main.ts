@@ -12,6 +12,7 @@ import { hlsBesideNginxBench } from './hls-beside-nginx.ts';
 import { hlsBlockedBench } from './hls-blocked.ts';
 import { idleCpuBench } from './idle-cpu.ts';
 import { joinBench } from './join.ts';
+import { joinStormBench } from './join-storm.ts';
 import { ladderBench, ladderCostBench } from './ladder.ts';
 import { latencyBench } from './latency.ts';
 import { mediaPlaneBench } from './media-plane.ts';
@@ -21,6 +22,7 @@ import { pinnedLoadBench } from './pinned-load.ts';
 import { recorderBench } from './recorder.ts';
 import { replayOpenBench } from './replay-open.ts';
 import { sharingBench } from './sharing.ts';
+import { socketsBench } from './sockets.ts';
 import { isReached, toMarkdown, type Bench, type BenchRow } from './row.ts';
 
 const BENCHES: readonly Bench[] = [
@@ -37,6 +39,8 @@ const BENCHES: readonly Bench[] = [
   recorderBench,
   replayOpenBench,
   memoryBench,
+  socketsBench,
+  joinStormBench,
   narrowbandBench,
   idleCpuBench,
   ladderBench,

@@ -11,10 +11,12 @@ import { z } from 'zod';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
-import type { ClientMessage, RenditionSummary, ServerMessage } from '../contract/socket.ts';
+import type { ClientMessage, ServerMessage } from '../contract/socket.ts';
+import type { FanOut, Hearer } from '../fan-out.ts';
+import { PING_FRAME } from '../fan-out.ts';
+import { SocketCrowd } from '../socket-crowd.ts';
 import type {
   AccessView,
-  BroadcastNews,
   BroadcastsView,
   CuesView,
   HintsView,
@@ -59,8 +61,11 @@ const PATH_FORM = /^\/ws\/([A-Za-z0-9_-]{1,64})$/;
 const RUNG = '(?:av1)?h\\d{3,4}';
 const WATCHED_FORM = new RegExp(`^(?:main|${RUNG})$`);
 const WISH_FORM = new RegExp(`^(?:auto|main|${RUNG})$`);
-/** A bitrate that moved by less than this is no news. */
-const BITRATE_NEWS_RATIO = 0.25;
+/** What a crowd is told may hold the loop for so long at a time: media goes out in between. */
+const SLICE_MAX_MS = 2;
+const BEAT_EVERY_MS = 100;
+/** So long it may take to read why it is closed: what waits for it is held until then. */
+const CLOSE_MAX_MS = 5_000;
 const COUNT = z.number().int().min(0).max(1e9);
 
 const CLIENT_MESSAGE: z.ZodType<ClientMessage> = z.discriminatedUnion('type', [
@@ -90,7 +95,15 @@ export class WatchSockets {
   readonly #parts: SocketParts;
   readonly #acceptor: WebSocketServer;
   readonly #dropped: Counter;
-  readonly #byName = new Map<string, Set<ViewerSocket>>();
+  readonly #crowds = new Map<string, Crowd>();
+  readonly #viewers = new Set<ViewerSocket>();
+  readonly #heartbeat: NodeJS.Timeout;
+  /** Whose heart is felt next, and how many are due. */
+  #round = this.#viewers.values();
+  #beatCredit = 0;
+  /** With something to tell; the first is the next. */
+  readonly #telling = new Set<FanOut>();
+  #isSliceDue = false;
 
   constructor(parts: SocketParts) {
     this.#parts = parts;
@@ -104,6 +117,8 @@ export class WatchSockets {
       'reason',
     ]);
     parts.metrics.observedGauge('sockets_open', 'Open WebSockets', () => this.#acceptor.clients.size);
+    this.#heartbeat = setInterval(() => this.#beat(), BEAT_EVERY_MS);
+    this.#heartbeat.unref();
   }
 
   /** Takes the upgrades of `server`. */
@@ -113,15 +128,16 @@ export class WatchSockets {
     );
   }
 
-  /** One text to all sockets of `name`: it is written once, however many there are. */
+  /** One text to all sockets of `name` that are there now: framed once, and sent in slices of the loop. */
   tellAll(name: string, text: string): void {
-    for (const socket of this.#byName.get(name) ?? []) {
-      socket.sendText(text);
-    }
+    const crowd = this.#crowds.get(name);
+    crowd?.sockets.tell(text);
+    this.#startTelling(crowd);
   }
 
   /** Ends all with a reason they are told, and takes no more. */
   close(reason: string): void {
+    clearInterval(this.#heartbeat);
     for (const socket of this.#acceptor.clients) {
       socket.send(JSON.stringify({ type: 'closing', reason } satisfies ServerMessage));
       socket.close(1001, reason);
@@ -149,24 +165,93 @@ export class WatchSockets {
       return refuseUpgrade(stream, '401 Unauthorized\r\nWWW-Authenticate: Bearer');
     }
     this.#acceptor.handleUpgrade(request, stream, head, (socket) => {
-      const viewer = new ViewerSocket({ socket, name, session, parts: this.#parts, dropped: this.#dropped });
-      this.#keep(name, viewer);
-      socket.on('close', () => this.#forget(name, viewer));
+      const crowd = this.#crowdOf(name);
+      const viewer = new ViewerSocket({
+        ...{ socket, stream, name, session, parts: this.#parts, dropped: this.#dropped },
+        crowd: crowd.sockets,
+      });
+      this.#viewers.add(viewer);
+      socket.on('close', () => this.#forget(viewer, crowd));
+      crowd.sockets.add(viewer);
       viewer.start();
     });
   }
 
-  #keep(name: string, viewer: ViewerSocket): void {
-    const viewers = this.#byName.get(name) ?? new Set();
-    this.#byName.set(name, viewers);
-    viewers.add(viewer);
+  #crowdOf(name: string): Crowd {
+    const existing = this.#crowds.get(name);
+    if (existing !== undefined) {
+      return existing;
+    }
+    const { broadcasts } = this.#parts;
+    const sockets = new SocketCrowd(broadcasts.newsOf(name));
+    const stop = broadcasts.watch(name, (news) => {
+      sockets.onNews(news);
+      this.#startTelling(crowd);
+    });
+    const crowd = { name, sockets, stop };
+    this.#crowds.set(name, crowd);
+    return crowd;
   }
 
-  #forget(name: string, viewer: ViewerSocket): void {
-    const viewers = this.#byName.get(name);
-    viewers?.delete(viewer);
-    if (viewers?.size === 0) {
-      this.#byName.delete(name);
+  #forget(viewer: ViewerSocket, crowd: Crowd): void {
+    viewer.stop();
+    this.#viewers.delete(viewer);
+    const { fanOut } = crowd.sockets;
+    fanOut.remove(viewer);
+    if (fanOut.memberCount === 0 && this.#crowds.get(crowd.name) === crowd) {
+      this.#crowds.delete(crowd.name);
+      this.#telling.delete(fanOut);
+      crowd.stop();
+    }
+  }
+
+  #startTelling(crowd: Crowd | undefined): void {
+    if (crowd?.sockets.fanOut.hasWork === true) {
+      this.#telling.add(crowd.sockets.fanOut);
+      this.#tellOn();
+    }
+  }
+
+  #tellOn(): void {
+    if (!this.#isSliceDue && this.#telling.size > 0) {
+      this.#isSliceDue = true;
+      setImmediate(() => {
+        this.#isSliceDue = false;
+        this.#tellSlice();
+        this.#tellOn();
+      });
+    }
+  }
+
+  /** Crowds take turns. */
+  #tellSlice(): void {
+    const { clock } = this.#parts;
+    const endAtMs = clock.nowMs() + SLICE_MAX_MS;
+    for (const fanOut of [...this.#telling]) {
+      fanOut.run(() => clock.nowMs() >= endAtMs);
+      this.#telling.delete(fanOut);
+      if (fanOut.hasWork) {
+        this.#telling.add(fanOut);
+      }
+      if (clock.nowMs() >= endAtMs) {
+        return;
+      }
+    }
+  }
+
+  /**
+   * The kernel takes megabytes for a peer that reads nothing: only an answer to a ping shows that one does. Each is asked four times within the time of idleness,
+   * a few at a time, so that ten thousand do not answer in one moment.
+   */
+  #beat(): void {
+    this.#beatCredit += (this.#viewers.size * BEAT_EVERY_MS * 4) / this.#parts.settings.idleTimeoutMs;
+    for (; this.#beatCredit >= 1; this.#beatCredit -= 1) {
+      const next = this.#round.next();
+      if (next.done === true) {
+        this.#round = this.#viewers.values();
+      } else {
+        next.value.beat();
+      }
     }
   }
 }
@@ -175,9 +260,14 @@ const refuseUpgrade = (stream: Duplex, status: string): void => {
   stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 };
 
+type Crowd = { readonly name: string; readonly sockets: SocketCrowd; readonly stop: () => void };
+
 /** One viewer's socket, from upgrade to close. */
-class ViewerSocket {
+class ViewerSocket implements Hearer {
   readonly #socket: WebSocket;
+  /** What carries it: whole frames may be written beside those of `ws`, which keeps nothing back without compression. */
+  readonly #stream: Duplex;
+  readonly #crowd: SocketCrowd;
   readonly #name: string;
   readonly #session: ViewerSessionView | undefined;
   readonly #parts: SocketParts;
@@ -187,17 +277,21 @@ class ViewerSocket {
   #messageCount = 0;
   #windowStartMs: number;
   #lastHeardAtMs: number;
-  #lastState = '';
-  #lastRenditions: readonly RenditionSummary[] = [];
+  /** Of the first ping that is not answered yet. */
+  #pingedAtMs: number | undefined;
 
   constructor(options: {
     socket: WebSocket;
+    stream: Duplex;
+    crowd: SocketCrowd;
     name: string;
     session: ViewerSessionView | undefined;
     parts: SocketParts;
     dropped: Counter;
   }) {
     this.#socket = options.socket;
+    this.#stream = options.stream;
+    this.#crowd = options.crowd;
     this.#name = options.name;
     this.#session = options.session;
     this.#parts = options.parts;
@@ -210,35 +304,31 @@ class ViewerSocket {
   }
 
   start(): void {
-    const { broadcasts, cues, hints, settings } = this.#parts;
     this.#socket.on('message', (raw, isBinary) => this.#onMessage(isBinary ? '' : messageText(raw)));
+    this.#socket.on('ping', () => this.#isHeardInRate());
+    this.#socket.on('pong', () => {
+      this.#pingedAtMs = undefined;
+      this.#isHeardInRate();
+    });
     this.#socket.on('error', () => this.#socket.terminate());
-    this.#socket.on('close', () => this.#stop());
-    this.#stops.push(broadcasts.watch(this.#name, (news) => this.#sendNews(news)));
     if (this.#session !== undefined) {
       this.#stops.push(this.#session.listen((message) => this.#send(message)));
     }
-    const heartbeat = setInterval(() => this.#checkIdle(), settings.idleTimeoutMs / 4);
-    this.#stops.push(() => clearInterval(heartbeat));
-    this.#sendNews(broadcasts.newsOf(this.#name));
-    this.#send({ type: 'hints', hints: hints.hintsFor(this.#name) });
-    this.sendText(cues.snapshotText(this.#name));
+    this.#send({ type: 'hints', hints: this.#parts.hints.hintsFor(this.#name) });
+    this.hear(this.#crowd.frameOf(this.#parts.cues.snapshotText(this.#name)));
   }
 
-  #stop(): void {
+  stop(): void {
     for (const stop of this.#stops.splice(0)) {
       stop();
     }
   }
 
   #onMessage(text: string): void {
-    const nowMs = this.#parts.clock.nowMs();
-    this.#lastHeardAtMs = nowMs;
-    if (!this.#isWithinRate(nowMs)) {
-      this.#drop('too_many_messages');
+    const message = this.#isHeardInRate() ? parseMessage(text) : undefined;
+    if (this.#socket.readyState !== this.#socket.OPEN) {
       return;
     }
-    const message = parseMessage(text);
     if (message === undefined) {
       this.#drop('message_invalid');
     } else if (message.type === 'ping') {
@@ -251,6 +341,17 @@ class ViewerSocket {
     }
   }
 
+  /** False, and it is closed, when it says too much. */
+  #isHeardInRate(): boolean {
+    const nowMs = this.#parts.clock.nowMs();
+    this.#lastHeardAtMs = nowMs;
+    if (this.#isWithinRate(nowMs)) {
+      return true;
+    }
+    this.#drop('too_many_messages');
+    return false;
+  }
+
   #isWithinRate(nowMs: number): boolean {
     if (nowMs - this.#windowStartMs >= 1_000) {
       this.#windowStartMs = nowMs;
@@ -260,60 +361,51 @@ class ViewerSocket {
     return this.#messageCount <= this.#parts.settings.messageRateMaxPerS;
   }
 
-  #sendNews({ state, viewerCount, broadcastId, renditions }: BroadcastNews): void {
-    const named = broadcastId === undefined ? {} : { broadcastId };
-    this.#sendState({ type: 'state', state, viewerCount, ...named });
-    if (!isSameChoice(renditions, this.#lastRenditions)) {
-      this.#lastRenditions = renditions;
-      this.#send({ type: 'renditions', renditions });
-    }
-  }
-
-  #sendState(message: ServerMessage): void {
-    const text = JSON.stringify(message);
-    if (text !== this.#lastState) {
-      this.#lastState = text;
-      this.sendText(text);
+  /** A frame that is made for all. Nothing happens when it is closing; one that reads too slowly is closed. */
+  hear(frame: Buffer): void {
+    if (this.#mayWrite()) {
+      this.#stream.write(frame);
     }
   }
 
   #send(message: ServerMessage): void {
-    this.sendText(JSON.stringify(message));
+    if (this.#mayWrite()) {
+      this.#socket.send(JSON.stringify(message));
+    }
   }
 
-  /** Nothing happens when it is closing; one that reads too slowly is closed. */
-  sendText(text: string): void {
+  #mayWrite(): boolean {
     if (this.#socket.readyState !== this.#socket.OPEN) {
-      return;
+      return false;
     }
-    if (this.#socket.bufferedAmount > this.#parts.settings.queueMaxBytes) {
-      this.#drop('reads_too_slowly');
-      return;
+    if (this.#stream.writableLength <= this.#parts.settings.queueMaxBytes) {
+      return true;
     }
-    this.#socket.send(text);
+    this.#drop('reads_too_slowly');
+    return false;
   }
 
-  /** Players ping every few seconds; one that fell silent is gone, whatever TCP thinks. */
-  #checkIdle(): void {
-    if (this.#parts.clock.nowMs() - this.#lastHeardAtMs > this.#parts.settings.idleTimeoutMs) {
+  /** One that fell silent is gone, whatever TCP thinks; one that speaks and does not answer does not read. Whoever is left is asked again. */
+  beat(): void {
+    const { clock, settings } = this.#parts;
+    const nowMs = clock.nowMs();
+    if (nowMs - this.#lastHeardAtMs > settings.idleTimeoutMs) {
       this.#drop('idle');
+    } else if (nowMs - (this.#pingedAtMs ?? nowMs) > settings.idleTimeoutMs / 2) {
+      this.#drop('reads_too_slowly');
+    } else if (this.#mayWrite()) {
+      this.#pingedAtMs ??= nowMs;
+      this.#stream.write(PING_FRAME);
     }
   }
 
   #drop(reason: string): void {
     this.#dropped.inc({ reason });
     this.#socket.close(1008, reason);
-    this.#stop();
+    setTimeout(() => this.#socket.terminate(), CLOSE_MAX_MS).unref();
+    this.stop();
   }
 }
-
-const isSameChoice = (now: readonly RenditionSummary[], before: readonly RenditionSummary[]): boolean =>
-  now.length === before.length &&
-  now.every(({ id, widthPx, heightPx, bitrateBps }, index) => {
-    const last = before[index];
-    const isSamePicture = last?.id === id && last.widthPx === widthPx && last.heightPx === heightPx;
-    return isSamePicture && Math.abs(bitrateBps - last.bitrateBps) <= last.bitrateBps * BITRATE_NEWS_RATIO;
-  });
 
 const messageText = (raw: unknown): string => (raw instanceof Buffer ? raw.toString('utf8') : '');
 

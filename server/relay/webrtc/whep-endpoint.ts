@@ -12,7 +12,7 @@ import { iceServerLink } from '../../webrtc-transport/ice-server-link.ts';
 import { buildSdpFragment, parseSdpFragment } from '../../webrtc-transport/sdp-fragment.ts';
 import { SDP_MAX_BYTES, parseSdpOffer } from '../../webrtc-transport/sdp-offer.ts';
 import type { Broadcast } from '../broadcast.ts';
-import { JoinLimiter } from './join-limiter.ts';
+import { JoinTurns } from './join-turns.ts';
 import type { ViewerSession } from './viewer-session.ts';
 import type { ViewerWishes, WebRtcOut } from './webrtc-out.ts';
 import type { Audience } from './whep-extensions.ts';
@@ -35,6 +35,8 @@ const SDP_TYPE = 'application/sdp';
 const FRAGMENT_TYPE = 'application/trickle-ice-sdpfrag';
 const CHANGING: ReadonlySet<string> = new Set(['POST', 'PATCH', 'DELETE']);
 const RETRY_AFTER_S = '2';
+/** A server that is full is not empty again at once. */
+const FULL_RETRY_MS = 10_000;
 /** What a player keeps of its viewer; anything else is none. */
 const VIEWER_ID = /^[0-9a-f]{4}$/u;
 const PATH = /^\/whep\/([A-Za-z0-9_-]{1,64})(?:\/([0-9a-f]{32})(?:\/(layer|sse(?:\/[0-9a-f]{32})?))?)?$/u;
@@ -58,7 +60,7 @@ export const createWhepEndpoint = (options: WhepEndpointOptions): HttpEndpoint =
 
 class WhepEndpoint {
   readonly #options: WhepEndpointOptions;
-  readonly #joins: JoinLimiter;
+  readonly #joins: JoinTurns;
   readonly #addresses: AddressLimiter;
   readonly #extensions: WhepExtensions;
   /** Of the ICE generation in force; ends with its session. */
@@ -67,7 +69,7 @@ class WhepEndpoint {
   constructor(options: WhepEndpointOptions) {
     const { joinsPerS, joinQueueMaxCount, requestsPerMinute } = options.out.settings;
     this.#options = options;
-    this.#joins = new JoinLimiter({ joinsPerS, queueMaxCount: joinQueueMaxCount });
+    this.#joins = new JoinTurns({ joinsPerS, queueMaxCount: joinQueueMaxCount }, options.clock);
     this.#addresses = new AddressLimiter(requestsPerMinute);
     this.#extensions = new WhepExtensions(options);
   }
@@ -154,17 +156,16 @@ class WhepEndpoint {
     if (refusal !== undefined) {
       return refusal;
     }
+    const turn = await this.#joins.turn(request.remoteAddress, request.signal);
+    if (!turn.ok) {
+      return overloaded('too many viewers join at this moment', turn.retryAfterMs);
+    }
     let offer;
     try {
       offer = parseSdpOffer(textOf(request));
     } catch (error) {
       return refusalOf(error);
     }
-    const waitMs = this.#joins.reserve(this.#options.clock.nowMs());
-    if (waitMs === undefined) {
-      return overloaded('too many viewers join at this moment');
-    }
-    await turn(waitMs, request.signal);
     // While it waited the broadcast may have ended, or the viewer left.
     const broadcast = this.#options.findBroadcast(name);
     const refusalNow = this.#refusalFor(name);
@@ -262,7 +263,7 @@ class WhepEndpoint {
       return refuse(503, 'WHEP_NO_SAFE_RENDITION', lack, { 'retry-after': '10' });
     }
     return out.sessionCount >= out.settings.sessionMaxCount
-      ? overloaded(`${out.settings.sessionMaxCount} viewers watch, the most this server takes`)
+      ? overloaded(`${out.settings.sessionMaxCount} viewers watch, the most this server takes`, FULL_RETRY_MS)
       : undefined;
   }
 
@@ -392,8 +393,8 @@ const notAllowed = (allow: string): HttpAnswer =>
 const absent = (name: string): HttpAnswer =>
   refuse(404, 'WHEP_NOT_LIVE', `nobody publishes ${name} now; ask again`, { 'retry-after': RETRY_AFTER_S });
 
-const overloaded = (detail: string): HttpAnswer =>
-  refuse(503, 'WHEP_OVERLOADED', detail, { 'retry-after': RETRY_AFTER_S });
+const overloaded = (detail: string, retryAfterMs: number): HttpAnswer =>
+  refuse(503, 'WHEP_OVERLOADED', detail, { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) });
 
 const tooMany = (): HttpAnswer =>
   refuse(429, 'WHEP_TOO_MANY_REQUESTS', 'too many requests from this address', { 'retry-after': RETRY_AFTER_S });
@@ -402,19 +403,3 @@ const unauthorised = (): HttpAnswer =>
   refuse(401, 'WHEP_UNAUTHORISED', 'expected Authorization: Bearer with a token for this broadcast', {
     'www-authenticate': 'Bearer',
   });
-
-/** Waits for one's turn, or until the viewer went away. */
-const turn = async (waitMs: number, signal: AbortSignal): Promise<void> => {
-  if (waitMs <= 0 || signal.aborted) {
-    return;
-  }
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, waitMs);
-    signal.addEventListener('abort', done, { once: true });
-  });
-};

@@ -8,7 +8,8 @@ import test from 'node:test';
 import { brotliCompressSync } from 'node:zlib';
 import { WebSocket } from 'ws';
 import type { ServerMessage } from '../../../server/api/contract/socket.ts';
-import { within } from '../../support/wait.ts';
+import { DEFAULT_SOCKET_OPTIONS } from '../../../server/api/routes/socket.ts';
+import { passMs, within } from '../../support/wait.ts';
 import { ADMIN, LEARNED, SUMMARY, TEST_HTTP_OPTIONS, withApiServer } from '../../support/api-server.ts';
 
 test('health and readiness', async () => {
@@ -397,6 +398,41 @@ for (const [what, texts, reason] of [
     });
   });
 }
+
+test('who speaks and reads nothing is closed aloud, and the others hear everything', async () => {
+  const socketSettings = { ...DEFAULT_SOCKET_OPTIONS, idleTimeoutMs: 4_000 };
+  await withApiServer(
+    async (fixture) => {
+      const deaf = await openSocket(`${fixture.url}/ws/demo`);
+      const others = await Promise.all(Array.from({ length: 20 }, async () => openSocket(`${fixture.url}/ws/demo`)));
+      deaf.socket.pause();
+      const speech = setInterval(() => deaf.socket.send(JSON.stringify({ type: 'ping', id: 1 })), 100);
+      const closed = once(deaf.socket, 'close');
+      const isDropped = async (): Promise<boolean> =>
+        (await fixture.metrics.render()).includes('socket_closed_total{reason="reads_too_slowly"} 1');
+      for (let told = 4; !(await isDropped()); told += 1) {
+        await passMs(20);
+        fixture.summary = { ...fixture.summary, viewerCount: told };
+        fixture.tell();
+        for (const { next } of others) {
+          for (let message = await next(); ; message = await next()) {
+            if (message.type === 'state' && message.viewerCount === told) {
+              break;
+            }
+          }
+        }
+      }
+      clearInterval(speech);
+      deaf.socket.resume();
+      assert.deepEqual((await closed).map(String), ['1008', 'reads_too_slowly']);
+      others.forEach(({ socket }) => {
+        assert.equal(socket.readyState, WebSocket.OPEN, 'who answers pings need not speak');
+        socket.close();
+      });
+    },
+    () => ({ socketSettings }),
+  );
+});
 
 test('sockets under wrong paths are refused', async () => {
   await withApiServer(async ({ url }) => {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { RecordedTrack } from '../../../server/replay/recording.ts';
 import type { SegmentIndex } from '../../../server/replay/segment-index.ts';
+import { VodPlaylists } from '../../../server/replay/vod-playlists.ts';
 import { renderVodMultivariant, renderVodPlaylist } from '../../../server/replay/vod-playlist.ts';
 import { readVodTimeline } from '../../../server/replay/vod-timeline.ts';
 import type { SampleStretch } from '../../support/sample-recording.ts';
@@ -149,4 +150,18 @@ test('sound that was not recorded for a while is a gap, and everything after it 
     assert.ok(lines.includes('#EXT-X-GAP'));
     assert.ok(Math.abs(sum(durationsS(lines)) - 8) < 0.05);
   });
+});
+
+test('a playlist that many ask for at once is written and packed once', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-vod-'));
+  try {
+    const { index } = makeSampleRecording(folder, [stretch(0, 11)]);
+    const playlists = new VodPlaylists();
+    const asked = Array.from({ length: 50 }, async () => playlists.get(index, { trackId: 0, acceptsGzip: true }));
+    const [first, ...others] = await Promise.all([...asked, playlists.get(index, { trackId: 0, acceptsGzip: true })]);
+    assert.ok(first?.isPacked === true);
+    others.forEach((other) => assert.equal(other?.body, first.body));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { AccessUnitSource, StreamFacts } from '../../../../server/media/stream-source.ts';
 import { FixedController } from '../../../../server/relay/webrtc/fixed-controller.ts';
 import { AddressLimiter } from '../../../../server/base/address-limiter.ts';
-import { JoinLimiter } from '../../../../server/relay/webrtc/join-limiter.ts';
+import { JoinQueue } from '../../../../server/relay/webrtc/join-queue.ts';
 import { isNearViewer } from '../../../../server/relay/webrtc/playout-delay-rule.ts';
 import { selectVideo } from '../../../../server/relay/webrtc/rendition-selector.ts';
 import { RetransmissionLimits } from '../../../../server/relay/webrtc/retransmission-limits.ts';
@@ -114,11 +114,45 @@ test('a viewer is near with a short round trip and no loss for a while, and far 
   assert.equal(near(25, Infinity, true), true, 'the edge is not crossed back at once');
 });
 
-test('joins come at their rate after a small burst, and are refused beyond the queue', () => {
-  const limiter = new JoinLimiter({ joinsPerS: 10, queueMaxCount: 3 });
-  const waits = Array.from({ length: 10 }, () => limiter.reserve(1_000));
-  assert.deepEqual(waits, [0, 0, 0, 0, 0, 100, 200, 300, undefined, undefined]);
-  assert.equal(limiter.reserve(10_000), 0);
+test('joins come at their rate after a small burst', () => {
+  const queue = new JoinQueue<number>({ joinsPerS: 10, queueMaxCount: 100 });
+  Array.from({ length: 8 }, (_, index) => queue.enter(index, '10.0.0.1', 1_000));
+  const cameAtMs: number[] = [];
+  for (let nowMs = 1_000; nowMs <= 1_300; nowMs = Math.max(nowMs, queue.dueAtMs ?? Infinity)) {
+    assert.equal(queue.take(nowMs), cameAtMs.length);
+    cameAtMs.push(nowMs);
+  }
+  assert.deepEqual(cameAtMs, [...[1_000, 1_000, 1_000, 1_000, 1_000], ...[1_100, 1_200, 1_300]]);
+  assert.equal(queue.take(10_000), undefined);
+});
+
+test('addresses take turns; in a full queue the one with few takes the place of the last of the one with many', () => {
+  const queue = new JoinQueue<string>({ joinsPerS: 1_000, queueMaxCount: 6 });
+  ['a1', 'a2', 'a3', 'a4', 'a5', 'a6'].forEach((waiter) => queue.enter(waiter, '10.0.0.1', 0));
+  const entered = queue.enter('b1', '10.0.0.2', 0);
+  assert.deepEqual(entered, { isIn: true, evicted: { waiter: 'a6', retryAfterMs: 1_000 } });
+  assert.equal(queue.enter('b2', '10.0.0.2', 0).isIn, true);
+  assert.equal(queue.enter('c1', '2001:db8::1', 0).isIn, true);
+  assert.equal(queue.enter('c2', '2001:db8::2', 0).isIn, true, 'of IPv6 64 bits are one host');
+  assert.equal(queue.enter('a7', '10.0.0.1', 0).isIn, false);
+  assert.equal(queue.enter('b3', '10.0.0.2', 0).isIn, false, 'all have the same by now');
+  queue.leave('b1', '10.0.0.2');
+  const order = [1, 2, 3, 4, 5, 6].map((nowMs) => queue.take(nowMs));
+  assert.deepEqual(order, ['a1', 'b2', 'c1', 'a2', 'c2', undefined]);
+});
+
+test('who is sent away from a storm is told to come back one after the other, and within half a minute', () => {
+  const queue = new JoinQueue<number>({ joinsPerS: 20, queueMaxCount: 100 });
+  const pausesMs = Array.from({ length: 1_000 }, (_, index) =>
+    queue.enter(index, `10.0.${index >> 8}.${index & 255}`, 0),
+  ).flatMap((entered) => (entered.isIn ? [] : [entered.retryAfterMs]));
+  assert.equal(pausesMs.length, 900);
+  assert.deepEqual(pausesMs.slice(0, 3), [5_000, 5_050, 5_100], 'the hundred that wait take five seconds');
+  assert.equal(Math.max(...pausesMs), 30_000);
+  assert.equal(pausesMs.filter((pauseMs) => pauseMs < 30_000).length, 500);
+});
+
+test('an address may ask so often a minute', () => {
   const addresses = new AddressLimiter(1);
   assert.deepEqual(
     [addresses.take('a', 0), addresses.take('a', 1), addresses.take('b', 1), addresses.take('a', 61_000)],
