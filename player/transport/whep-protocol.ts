@@ -51,6 +51,10 @@ export const retryAfterMs = (header: string | null, wallMs: number): number | nu
   return Number.isFinite(pauseMs) ? Math.min(3_600_000, Math.max(0, pauseMs)) : null;
 };
 
+/** A pause that many were told at once, spread over a quarter more, a second at least: `ratio` is a random number from 0 to 1. */
+export const spreadMs = (pauseMs: number | null, ratio: number): number | null =>
+  pauseMs === null ? null : pauseMs + ratio * Math.max(1000, pauseMs / 4);
+
 /**
  * A 406 is a counter-offer only if it carries an offer: servers in the field answer 406 with plain text and mean "no"
  * (CONFORMANCE part 2, W15).

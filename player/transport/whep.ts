@@ -3,6 +3,7 @@
  * `jitterBufferTarget`: how long pictures wait is the server's decision (playout-delay extension).
  */
 import type { PlayerClock } from '../clock.ts';
+import { jitterRatio } from './backoff.ts';
 import type { LatencyClocks, PlaybackSample } from './playback-sample.ts';
 import {
   answersVideo,
@@ -10,6 +11,7 @@ import {
   retryAfterMs,
   sessionSocketUrl,
   sessionUrl,
+  spreadMs,
   withStereoOpus,
 } from './whep-protocol.ts';
 import { ReceivedRate } from './bit-rate.ts';
@@ -137,7 +139,7 @@ export class WhepSession {
     } else if (response.status === 201 || isCounterOffer(response.status, response.headers.get('content-type'), body)) {
       await (response.status === 201 ? this.#accept(response, body) : this.#acceptCounterOffer(body));
     } else {
-      const pauseMs = retryAfterMs(response.headers.get('retry-after'), clock.wallMs());
+      const pauseMs = spreadMs(retryAfterMs(response.headers.get('retry-after'), clock.wallMs()), jitterRatio());
       this.#emit({ type: 'refused', status: response.status, retryAfterMs: pauseMs });
     }
   }

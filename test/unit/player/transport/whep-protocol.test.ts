@@ -9,6 +9,7 @@ import {
   isCounterOffer,
   parseLinks,
   retryAfterMs,
+  spreadMs,
   sessionSocketUrl,
   sessionUrl,
   withStereoOpus,
@@ -46,6 +47,13 @@ test('W18 Retry-After is read as seconds and as a date, and never means more tha
   assert.equal(retryAfterMs('999999999', wallMs), 3_600_000);
   assert.equal(retryAfterMs('soon', wallMs), null);
   assert.equal(retryAfterMs(null, wallMs), null);
+});
+
+test('W18 who was told the same pause comes back spread, never sooner', () => {
+  assert.deepEqual(
+    [spreadMs(2_000, 0), spreadMs(2_000, 1), spreadMs(20_000, 1), spreadMs(null, 1)],
+    [2_000, 3_000, 25_000, null],
+  );
 });
 
 test('W15 a 406 is a counter-offer only with an SDP body', () => {
