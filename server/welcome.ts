@@ -23,6 +23,7 @@ export const welcomeText = (facts: WelcomeFacts): string => {
     ...(facts.demoName === undefined
       ? []
       : [`  Watch the demo at  http://localhost:${facts.httpPort}/watch/${facts.demoName}`]),
+    `  Your studio is at  http://localhost:${facts.httpPort}/studio/${facts.isFirstRun ? facts.firstName : 'NAME'}   (opens with the stream key)`,
     '',
     '  Paste into OBS (Settings → Stream → Service: Custom):',
     `    Server:      rtmp://localhost:${facts.rtmpPort}/live`,
@@ -30,7 +31,6 @@ export const welcomeText = (facts: WelcomeFacts): string => {
     ...(facts.isFirstRun
       ? [`    Admin key:   ${facts.keys.adminKey}   (for /dashboard and the API; not for OBS)`]
       : []),
-    `  Your page as a host:  http://localhost:${facts.httpPort}/studio/${facts.isFirstRun ? facts.firstName : 'NAME'}   (asks for the stream key)`,
     facts.isLoopbackOpen
       ? '  An encoder on this machine may leave the key out.'
       : '  Every encoder needs its key (publish.loopback in config/default.yaml says why).',
