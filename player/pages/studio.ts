@@ -14,6 +14,7 @@ import type { Points } from './studio/health-history.ts';
 import { healthPlots, joinPoints, newestWords, spanOf } from './studio/health-history.ts';
 import { readKeyText } from './studio/key-text.ts';
 import { CuePart } from './studio/cue-part.ts';
+import { HerePart } from './studio/here-part.ts';
 import { KeyPart } from './studio/key-part.ts';
 import { keepKeyFor, Refused, StudioApi } from './studio/studio-api.ts';
 import type { StudioText } from './studio/texts.ts';
@@ -33,6 +34,7 @@ const keyInput = byId('key') as HTMLInputElement;
 let facts: StudioFacts | undefined;
 let keyPart: KeyPart | undefined;
 let cuePart: CuePart | undefined;
+let herePart: HerePart | undefined;
 let points: Points = [];
 
 const showTrouble = (text: string): void => {
@@ -44,6 +46,7 @@ const askForKey = (why: string): void => {
   facts = undefined;
   player.removeAttribute('src');
   cuePart?.close();
+  herePart?.stop();
   byId('content').hidden = true;
   door.hidden = false;
   showTrouble(why);
@@ -55,6 +58,7 @@ const open = (known: StudioFacts): void => {
   door.hidden = true;
   byId('content').hidden = false;
   keyPart = new KeyPart({ api, facts: known, texts });
+  herePart ??= new HerePart({ name, texts, secret: () => keyPart?.secret ?? null });
   cuePart = new CuePart({ api, texts, language });
   player.token = known.watchToken;
   player.src = name;

@@ -55,7 +55,7 @@ test(
     await page.waitForSelector('#stream-rows code');
     assert.ok((await textOf(page, '#stream-rows')).includes(`rtmp://127.0.0.1:${sluice.ports.rtmp}/live`));
     assert.ok(!(await textOf(page, '#stream-rows')).includes(key), 'a screen may be on air');
-    await page.getByRole('button', { name: 'Show', exact: true }).click();
+    await page.locator('#stream-rows').getByRole('button', { name: 'Show' }).click();
     assert.ok((await textOf(page, '#stream-rows')).includes(`${NAME}?key=${key}`));
 
     await page.click('#cue-add');
@@ -103,3 +103,23 @@ test(
     await opened.close();
   },
 );
+
+test('a host without OBS goes live with the camera, from the page itself', { timeout: 120_000 }, async () => {
+  const opened = await openPage();
+  const { page } = opened;
+  await page.goto(`${sluice.httpUrl}/studio/${NAME}`);
+  await page.fill('#key', key);
+  await page.keyboard.press('Enter');
+  await page.click('#here summary');
+  await page.click('#here-camera');
+  await page.waitForSelector('#here-go:visible');
+  await page.click('#here-go');
+  await within(SHOWN_MAX_MS, 'it is live', async () => /You are live: \d/.test(await textOf(page, '#here-state')));
+  await within(SHOWN_MAX_MS, 'the server has it', async () => (await textOf(page, '#state')) === 'Live');
+  await within(SHOWN_MAX_MS, 'the preview plays', async () => (await viewOf(page)).startsWith('playing '));
+  await page.screenshot({ path: path.join(tmpdir(), 'sluice-studio-camera-1280.png'), fullPage: true });
+  await page.click('#here-go');
+  await within(SHOWN_MAX_MS, 'it has stopped', async () => (await textOf(page, '#state')) !== 'Live');
+  assert.equal(await page.isVisible('#here-video'), true, 'the camera is still there');
+  await opened.close();
+});

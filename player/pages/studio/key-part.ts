@@ -4,7 +4,7 @@ import type { StudioFacts } from '../../../server/api/contract/studio.ts';
 import { offerCopying } from '../copying.ts';
 import { byId, make, setText } from '../elements.ts';
 import type { SettingRow } from './obs-settings.ts';
-import { outputRows, streamRows } from './obs-settings.ts';
+import { outputRows, secretOf, streamRows, whipRows } from './obs-settings.ts';
 import type { StudioApi } from './studio-api.ts';
 import type { StudioTexts } from './texts.ts';
 import { fill } from './texts.ts';
@@ -30,6 +30,11 @@ export class KeyPart {
     this.#render();
   }
 
+  /** The publish key, as WHIP wants it; null: only the server knows it. */
+  get secret(): string | null {
+    return this.#streamKey === null ? null : secretOf(this.#streamKey);
+  }
+
   /** Open for as long as nobody is live, unless the host decides otherwise. */
   onState(state: WatchState): void {
     if (state !== this.#state) {
@@ -42,6 +47,7 @@ export class KeyPart {
   #render(): void {
     const { facts, texts } = this.#options;
     const place = { url: new URL(location.href), facts, streamKey: this.#streamKey };
+    byId('whip-rows').replaceChildren(...whipRows(place, texts).map((row) => this.#row(row)));
     byId('stream-rows').replaceChildren(...streamRows(place, texts).map((row) => this.#row(row)));
     setText(this.#makeKey, this.#hasKey ? texts.makeKeyAnew : texts.makeKey);
     const unknown = this.#hasKey ? texts.obsKeyUnknown : texts.obsKeyless;

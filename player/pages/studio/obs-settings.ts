@@ -27,6 +27,18 @@ export const streamRows = ({ url, facts, streamKey }: Place, texts: StudioTexts)
     : { label: texts.obsKey, value: streamKey, canCopy: true, hidden: `${facts.name}?key=••••••••` },
 ];
 
+/** OBS 30 and later; its encoder settings are the same. */
+export const whipRows = ({ url, facts, streamKey }: Place, texts: StudioTexts): SettingRow[] => [
+  { label: texts.obsService, value: 'WHIP', canCopy: false },
+  { label: texts.whipServer, value: new URL(`/whip/${facts.name}`, url).href, canCopy: true },
+  streamKey === null
+    ? { label: texts.whipToken, value: 'SECRET', canCopy: false }
+    : { label: texts.whipToken, value: secretOf(streamKey), canCopy: true, hidden: '••••••••' },
+];
+
+/** What stands behind `?key=`. */
+export const secretOf = (streamKey: string): string => streamKey.slice(streamKey.indexOf('=') + 1);
+
 export const outputRows = (texts: StudioTexts): SettingRow[] => [
   { label: texts.encoder, value: texts.encoderValue, canCopy: false },
   { label: texts.rateControl, value: texts.rateControlValue, canCopy: false },

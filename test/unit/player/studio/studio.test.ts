@@ -13,7 +13,7 @@ import {
   spanOf,
 } from '../../../../player/pages/studio/health-history.ts';
 import { readKeyText } from '../../../../player/pages/studio/key-text.ts';
-import { outputRows, streamRows } from '../../../../player/pages/studio/obs-settings.ts';
+import { outputRows, streamRows, whipRows } from '../../../../player/pages/studio/obs-settings.ts';
 import { CHINESE, ENGLISH, fill, languageOf, textsOf } from '../../../../player/pages/studio/texts.ts';
 import { ROOT } from '../../../tidy/source-files.ts';
 
@@ -40,6 +40,10 @@ test('OBS is told the host as the page was reached, and a secret is never shown 
   assert.ok(key.canCopy && key.hidden !== undefined && !key.hidden.includes('abc'));
   const unknown = streamRows({ ...place, streamKey: null }, ENGLISH).find(({ label }) => label === 'Stream key');
   assert.deepEqual([unknown?.value, unknown?.canCopy], ['main?key=SECRET', false]);
+  const whip = whipRows(place, ENGLISH);
+  assert.equal(whip.find(({ label }) => label === ENGLISH.whipServer)?.value, 'http://[::1]:8080/whip/main');
+  const token = whip.find(({ label }) => label === ENGLISH.whipToken);
+  assert.deepEqual([token?.value, token?.hidden?.includes('abc')], ['abc', false]);
   assert.match(JSON.stringify(outputRows(ENGLISH)), /zerolatency/);
 });
 
