@@ -1,5 +1,6 @@
 /** Cues on the host's page: the list, the one large button, and the form. What is decided is in `cue-desk` and `cue-form`; here it is shown and asked. */
 import type { CueAt, CueList, HostedCue } from '../../../server/api/contract/cues-host.ts';
+import type { DropStatus } from '../../../server/api/contract/drops.ts';
 import { playerClock } from '../../clock.ts';
 import { byId, make, setText } from '../elements.ts';
 import { CueDesk, countText, remainingText } from './cue-desk.ts';
@@ -26,6 +27,8 @@ export class CuePart {
   readonly #delay = byId('cue-delay') as HTMLInputElement;
   readonly #timer: ReturnType<typeof setInterval>;
   #seconds: number = COUNTDOWNS_S[0];
+  /** Of what is on; of what was, the last that was told. */
+  readonly #claimedCounts = new Map<string, number>();
   #shownLists = '';
   #askedAtMs = 0;
   #isBusy = false;
@@ -60,6 +63,22 @@ export class CuePart {
     return on.map((cue) => titleOf(cue)).join(', ');
   }
 
+  /** How many have gone of what there is to be had; a drop that says nothing just now is asked about again. */
+  async #refreshDrops(): Promise<void> {
+    const { api } = this.#options;
+    const { on } = this.#desk.sight(playerClock.nowMs());
+    const gone = [...this.#claimedCounts.keys()].filter((id) => this.#desk.find(id) === null);
+    gone.forEach((id) => this.#claimedCounts.delete(id));
+    for (const { id } of on.filter(({ stock }) => stock !== undefined)) {
+      const path = `/api/broadcasts/${api.name}/drops/${encodeURIComponent(id)}`;
+      const status = await api.ask<DropStatus>(path).catch(() => null);
+      if (status !== null && status.state !== 'armed') {
+        this.#claimedCounts.set(id, status.claimedCount);
+      }
+    }
+    this.#renderTimes();
+  }
+
   /** Asks for the list. Rejects as `StudioApi` does. */
   async refresh(): Promise<void> {
     const sentAtMs = playerClock.nowMs();
@@ -68,6 +87,7 @@ export class CuePart {
     // The clock was read about half-way.
     this.#desk.take(list, (sentAtMs + playerClock.nowMs()) / 2);
     this.#render();
+    void this.#refreshDrops();
   }
 
   readonly #onKey = (event: KeyboardEvent): void => {
@@ -243,17 +263,14 @@ export class CuePart {
   #item(cue: HostedCue, isNext: boolean): HTMLElement {
     const { texts } = this.#options;
     const { id, state, price = '', picture, mode, stock } = cue;
-    const facts = [
-      ...(mode === 'clock' ? [texts.cueClock] : []),
-      ...(stock === undefined ? [] : [fill(texts.cueStock, { count: stock })]),
-    ];
     const words = make(
       'div',
       'cue-words',
       make('strong', '', titleOf(cue)),
       ...(price === '' ? [] : [make('span', 'cue-price', price)]),
       make('small', 'cue-state'),
-      ...facts.map((fact) => make('small', '', fact)),
+      ...(mode === 'clock' ? [make('small', '', texts.cueClock)] : []),
+      ...(stock === undefined ? [] : [make('small', 'cue-stock')]),
     );
     const item = make(
       'li',
@@ -318,6 +335,10 @@ export class CuePart {
       if (cue !== null && place !== null) {
         setText(place, this.#stateWords(cue, nowMs));
       }
+      const stock = item.querySelector<HTMLElement>('.cue-stock');
+      if (cue !== null && stock !== null) {
+        setText(stock, this.#stockWords(cue));
+      }
     }
   }
 
@@ -332,6 +353,14 @@ export class CuePart {
     }
     const time = new Date(cue.firedAtWallMs).toLocaleTimeString(this.#options.language);
     return fill(this.#desk.isOn(cue, nowMs) ? texts.cueOn : texts.cueOver, { time });
+  }
+
+  #stockWords({ id, stock = 0 }: HostedCue): string {
+    const { texts } = this.#options;
+    const claimed = this.#claimedCounts.get(id);
+    return claimed === undefined
+      ? fill(texts.cueStock, { count: stock })
+      : fill(texts.cueClaimed, { claimed, count: stock });
   }
 
   #offerSeconds(): void {
