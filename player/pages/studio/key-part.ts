@@ -35,11 +35,12 @@ export class KeyPart {
     return this.#streamKey === null ? null : secretOf(this.#streamKey);
   }
 
-  /** Open for as long as nobody is live, unless the host decides otherwise. */
+  /** Open for as long as nobody is live, where there is room for it, unless the host decides otherwise. */
   onState(state: WatchState): void {
     if (state !== this.#state) {
       const wasAbsent = this.#state === undefined || this.#state === 'absent';
-      this.#details.open = state === 'absent' || (this.#details.open && !wasAbsent);
+      const isOffered = state === 'absent' && window.matchMedia('(min-width: 900px)').matches;
+      this.#details.open = isOffered || (this.#details.open && !wasAbsent);
       this.#state = state;
     }
   }
