@@ -25,7 +25,8 @@ const NONE = '–';
 
 const language = languageOf(navigator.languages);
 const texts = textsOf(language);
-const name = decodeURIComponent(/^\/studio\/([^/]+)/.exec(location.pathname)?.[1] ?? '');
+/** Empty at `/studio`, and for what is no name: the key then says whose studio it is. */
+const name = /^\/studio\/([A-Za-z0-9_-]{1,64})\/?$/.exec(location.pathname)?.[1] ?? '';
 const api = new StudioApi(name);
 const player = byId('player') as SluicePlayer;
 const door = byId('door') as HTMLFormElement;
@@ -72,10 +73,7 @@ const showHeading = ({ state, viewers }: BroadcastHealth): void => {
   setText(byId('viewers'), state === 'absent' ? '' : `${texts.viewers}: ${count}`);
 };
 
-const rowsOf = (
-  { state, viewers, history }: BroadcastHealth,
-  broadcast: BroadcastSummary | null,
-): [string, string][] => {
+const rowsOf = ({ state, viewers }: BroadcastHealth, broadcast: BroadcastSummary | null): [string, string][] => {
   const { udpCount, tcpCount, hlsCount } = viewers;
   const counts = { webRtc: udpCount + tcpCount, tcp: tcpCount, hls: hlsCount };
   const last = points.at(-1)?.[1];
@@ -83,7 +81,7 @@ const rowsOf = (
   const spread = { median: latencyText(median), p95: latencyText(last?.latencyP95Ms ?? null) };
   const { recording = null } = broadcast ?? {};
   const recorded: Readonly<Record<string, string>> = { recording: texts.recordingOn, paused: texts.recordingPaused };
-  const isThere = state !== 'absent' && history !== undefined;
+  const isThere = state !== 'absent';
   const sent = broadcast?.video === null ? texts.soundOnly : broadcast === null ? NONE : sourceText(broadcast);
   return [
     [texts.seenCue, isThere ? cuePart?.onWords || texts.seenNoCue : NONE],
@@ -128,7 +126,8 @@ const showDoctor = ({ state, findings }: BroadcastHealth, broadcast: BroadcastSu
   }
 };
 
-const showHealth = ({ everyMs, history }: BroadcastHealth): void => {
+/** Of what has ended the curves stay, but nothing of it is now. */
+const showHealth = ({ state, everyMs, history }: BroadcastHealth): void => {
   points = joinPoints(points, history);
   setText(byId('health-words'), points.length === 0 ? texts.healthNone : '');
   const place = byId('health');
@@ -141,10 +140,13 @@ const showHealth = ({ everyMs, history }: BroadcastHealth): void => {
       endMs: spanMs,
     },
     ...{ seconds: spanMs / 1_000, widthPx },
-    ...{ startWords: fill(texts.ago, { minutes: spanMs / 60_000 }), endWords: texts.now },
+    ...{
+      startWords: fill(texts.ago, { minutes: spanMs / 60_000 }),
+      endWords: state === 'absent' ? texts.end : texts.now,
+    },
   };
   const figures = (points.length === 0 ? [] : healthPlots(points, { spanMs, everyMs, texts })).map((plot) => {
-    const newest = newestWords(plot);
+    const newest = state === 'absent' ? '' : newestWords(plot);
     const named = plot.lines.filter(({ name: line }) => line !== '');
     const legend = named.map(({ name: line, style }) => make('span', style, line));
     return make(

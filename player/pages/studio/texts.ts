@@ -97,6 +97,7 @@ export const ENGLISH = {
   stalled: 'stood still',
   ago: '{minutes} min ago',
   now: 'now',
+  end: 'the end',
   // cues
   cuesTitle: 'Products and messages',
   cuesWhy:
@@ -285,6 +286,7 @@ export const CHINESE: StudioTexts = {
   stalled: '停住',
   ago: '{minutes} 分钟前',
   now: '现在',
+  end: '结束',
   cuesTitle: '商品与消息',
   cuesWhy:
     '开播前先准备好。说“三、二、一”时点一下倒计时：每位观众都会在倒计时结束的那一帧画面上看到卡片，回放里也一样。',
