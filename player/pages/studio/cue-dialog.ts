@@ -8,8 +8,8 @@ import { fill } from './texts.ts';
 
 export type CueDialogOptions = {
   readonly texts: StudioTexts;
-  /** `cue`: the one that is edited. False: it stays open, the page says why. */
-  readonly onSave: (words: CueWords, cue: HostedCue | null) => Promise<boolean>;
+  /** `cue`: the one that is edited. Resolves to why it was not saved; empty when it was. */
+  readonly onSave: (words: CueWords, cue: HostedCue | null) => Promise<string>;
 };
 
 const FIELDS = Object.keys(EMPTY_VALUES) as CueField[];
@@ -19,6 +19,7 @@ export class CueDialog {
   readonly #dialog = byId('cue-dialog') as HTMLDialogElement;
   readonly #form = byId('cue-form') as HTMLFormElement;
   #cue: HostedCue | null = null;
+  #isSaving = false;
 
   constructor(options: CueDialogOptions) {
     this.#options = options;
@@ -42,6 +43,7 @@ export class CueDialog {
     this.#offer('duration', withOwn(DURATIONS_MS, values.duration), (duration) => this.#durationWords(duration));
     this.#write(values);
     this.#complain({});
+    setText(byId('cue-form-trouble'), '');
     this.#explainMode();
     setText(byId('cue-dialog-title'), cue === null ? texts.cueNew : texts.cueEdit);
     this.#dialog.showModal();
@@ -51,9 +53,17 @@ export class CueDialog {
   async #submit(): Promise<void> {
     const reading = readCue(this.#read(), this.#cue ?? undefined);
     this.#complain(reading.ok ? {} : reading.problems);
-    if (reading.ok && (await this.#options.onSave(reading.words, this.#cue))) {
+    // A second touch while the first is under way would make a second cue.
+    if (!reading.ok || this.#isSaving) {
+      return;
+    }
+    this.#isSaving = true;
+    const why = await this.#options.onSave(reading.words, this.#cue);
+    setText(byId('cue-form-trouble'), why);
+    if (why === '') {
       this.#dialog.close();
     }
+    this.#isSaving = false;
   }
 
   #input(field: CueField): HTMLInputElement | HTMLSelectElement {

@@ -31,7 +31,9 @@ export class CuePart {
   readonly #claimedCounts = new Map<string, number>();
   #shownLists = '';
   #askedAtMs = 0;
-  #isBusy = false;
+  #takenSentAtMs = 0;
+  #lastDeed: Promise<unknown> = Promise.resolve();
+  #deedCount = 0;
   /** Of cues that were counted down here: said aloud once they show. */
   #announcedId: string | null = null;
 
@@ -84,6 +86,11 @@ export class CuePart {
     const sentAtMs = playerClock.nowMs();
     this.#askedAtMs = sentAtMs;
     const list = await this.#options.api.ask<CueList>(this.#path());
+    // One that was asked for earlier may come later.
+    if (sentAtMs < this.#takenSentAtMs) {
+      return;
+    }
+    this.#takenSentAtMs = sentAtMs;
     // The clock was read about half-way.
     this.#desk.take(list, (sentAtMs + playerClock.nowMs()) / 2);
     this.#render();
@@ -106,7 +113,7 @@ export class CuePart {
 
   #onGo(): void {
     const { next, armed } = this.#desk.sight(playerClock.nowMs());
-    if (next !== null && armed === null && !this.#go.disabled) {
+    if (next !== null && armed === null && !this.#go.disabled && this.#deedCount === 0) {
       this.#say(fill(this.#options.texts.saidArmed, { title: titleOf(next), seconds: this.#seconds }));
       void this.#fire(next, { countdownMs: this.#seconds * 1_000 });
     }
@@ -117,7 +124,7 @@ export class CuePart {
     const { next, armed } = this.#desk.sight(playerClock.nowMs());
     if (armed !== null) {
       void this.#stop(armed);
-    } else if (next !== null) {
+    } else if (next !== null && this.#deedCount === 0) {
       void this.#fire(next, 'now');
     }
   }
@@ -132,7 +139,8 @@ export class CuePart {
   async #stop(cue: HostedCue): Promise<void> {
     this.#announcedId = null;
     const body = { ...wordsOf(cue), at: null };
-    if (await this.#do(async () => this.#options.api.ask(this.#path(cue.id), { method: 'PUT', body }))) {
+    const why = await this.#do(async () => this.#options.api.ask(this.#path(cue.id), { method: 'PUT', body }));
+    if (why === '') {
       this.#desk.choose(cue.id);
       this.#render();
       this.#say(this.#options.texts.saidStopped);
@@ -143,7 +151,7 @@ export class CuePart {
     await this.#do(async () => this.#options.api.ask(this.#path(cue.id), { method: 'DELETE' }));
   }
 
-  async #save(words: CueWords, cue: HostedCue | null): Promise<boolean> {
+  async #save(words: CueWords, cue: HostedCue | null): Promise<string> {
     return this.#do(async () =>
       cue === null
         ? this.#options.api.ask(this.#path(), { method: 'POST', body: words })
@@ -151,25 +159,27 @@ export class CuePart {
     );
   }
 
-  /** One at a time; false, and said why, when it was not done. */
-  async #do(deed: () => Promise<unknown>): Promise<boolean> {
-    if (this.#isBusy) {
-      return false;
-    }
-    this.#isBusy = true;
+  /** One after the other. Resolves to why it was not done, which is said too; empty when it was. */
+  async #do(deed: () => Promise<unknown>): Promise<string> {
+    const mine = this.#lastDeed.then(async () => this.#perform(deed));
+    this.#lastDeed = mine;
+    this.#deedCount += 1;
+    return mine.finally(() => (this.#deedCount -= 1));
+  }
+
+  async #perform(deed: () => Promise<unknown>): Promise<string> {
     try {
       await deed();
       this.#trouble('');
       await this.refresh();
-      return true;
+      return '';
     } catch (error) {
       const { texts } = this.#options;
       const isNotLive = error instanceof Declined && error.code === 'CUE_NOT_LIVE';
-      const why = error instanceof Declined ? fill(texts.declined, { why: error.message }) : texts.noAnswer;
-      this.#trouble(isNotLive ? texts.goNotLive : why);
-      return false;
-    } finally {
-      this.#isBusy = false;
+      const refusal = error instanceof Declined ? fill(texts.declined, { why: error.message }) : texts.noAnswer;
+      const why = isNotLive ? texts.goNotLive : refusal;
+      this.#trouble(why);
+      return why;
     }
   }
 
