@@ -127,6 +127,7 @@ export class JoinQueue<Waiter> {
   #retryAfterMs(nowMs: number): number {
     const clearAtMs = nowMs + Math.max(RETRY_MIN_MS, this.#count * this.#intervalMs);
     this.#returnAtMs = Math.min(nowMs + RETRY_MAX_MS, Math.max(clearAtMs, this.#returnAtMs + this.#intervalMs));
-    return this.#returnAtMs - nowMs;
+    // Of instants with fractions the difference may fall short of the sum by its last digit.
+    return Math.max(RETRY_MIN_MS, this.#returnAtMs - nowMs);
   }
 }
