@@ -112,6 +112,8 @@ export class BroadcastHealth {
       broadcast,
       pointAtMs: nowMs,
     };
+    // Whoever it was has found the right key by now.
+    this.#refusals.delete(broadcast.name);
     kept.source = new SourceMeter({ startedAtMs: nowMs });
     kept.broadcast = broadcast;
     this.#byName.set(broadcast.name, kept);

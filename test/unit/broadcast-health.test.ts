@@ -65,6 +65,7 @@ test('points are taken while it is live, kept after it, go on with the next, and
   );
   assert.deepEqual(health.healthOf('other', 0).findings, []);
   publish();
+  assert.deepEqual(health.healthOf(NAME, 0).findings, [], 'the right key has come');
   const leaves = viewers.add(viewerOf({ transport: 'whep', path: 'tcp', latencyMs: 140.4 }));
   viewers.add(viewerOf({ transport: 'll-hls', path: 'http', latencyMs: 1_200 }))(true);
   pass(2 * POINT_MS);
