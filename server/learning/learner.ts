@@ -78,6 +78,11 @@ const PRIORS: Readonly<Record<Target, Omit<ModelPrior, 'departureMeans' | 'centr
     noiseDeviation: 1,
   },
 };
+/**
+ * The defaults stay unless an arm is thought to gain more than this: among arms that differ by less, the best draw of many is luck. On networks the
+ * defaults were made on, choosing without it cost 0.013 of utility (test/learn/report).
+ */
+const WORTH_A_CHANGE = 0.02;
 /** Of sessions, to arms that belief alone keeps out, until they were seen so often. */
 const TRIAL_RATIO = 0.03;
 const TRIED_SESSION_COUNT = 10;
@@ -131,9 +136,12 @@ export class Learner {
     }
     const drawn = models.utility.draw(features, () => this.#normal());
     let best = 0;
+    let bestGain = WORTH_A_CHANGE;
     for (let index = 1; index < arms.length; index += 1) {
-      if ((drawn[index] ?? 0) > (drawn[best] ?? 0) && models.isAdmitted[index] === true) {
+      const gain = drawn[index] ?? 0;
+      if (gain > bestGain && models.isAdmitted[index] === true) {
         best = index;
+        bestGain = gain;
       }
     }
     return arms[best] ?? raise(networkClass);
