@@ -3,7 +3,7 @@ import type Hls from 'hls.js';
 import type { HlsConfig, LevelDetails } from 'hls.js';
 import { AppendedPieces } from '../playout/appended-pieces.ts';
 import { wallTimeAt, type TimedPieces } from '../playout/wall-timeline.ts';
-import { PlaylistEdges } from './reload-directives.ts';
+import { PlaylistEdges, withoutDelta } from './reload-directives.ts';
 
 /** How long and how often one thing is asked for before it counts as failed. */
 export type HlsLoading = {
@@ -28,6 +28,11 @@ export type HlsEngineOptions = {
   readonly video: HTMLVideoElement;
   readonly playlistUrl: string;
   readonly loading: HlsLoading;
+  /**
+   * Delta updates pay for playlists of hours. At the live edge hls.js 1.7 loses its alignment with the first one of a young broadcast, leaves parts out
+   * and stalls over the holes; the whole playlist has a dozen lines there.
+   */
+  readonly readsDeltas: boolean;
   /** The renditions of the multivariant playlist are known, and nothing of them is loaded yet. */
   onLevels?(hls: Hls): void;
   onPlaylist(details: LevelDetails): void;
@@ -116,7 +121,8 @@ export class HlsEngine {
   }
 
   #baseConfig(): Partial<HlsConfig> {
-    const { retryMaxCount, retryDelayMs, loadMaxMs } = this.#options.loading;
+    const { loading, readsDeltas } = this.#options;
+    const { retryMaxCount, retryDelayMs, loadMaxMs } = loading;
     const errorRetry = { maxNumRetry: retryMaxCount, retryDelayMs, maxRetryDelayMs: RETRY_DELAY_MAX_MS };
     const policy = {
       default: {
@@ -134,7 +140,8 @@ export class HlsEngine {
       playlistLoadPolicy: policy,
       fragLoadPolicy: policy,
       xhrSetup: (request: XMLHttpRequest, url: string) => {
-        request.open('GET', this.#edges.clamp(url), true);
+        const clamped = this.#edges.clamp(url);
+        request.open('GET', readsDeltas ? clamped : withoutDelta(clamped), true);
       },
     };
   }

@@ -90,7 +90,7 @@ export class LlHlsPlayback {
     this.#options = options;
     this.#native = playsNatively(options.video);
     this.#engine = new HlsEngine({
-      ...{ video: options.video, playlistUrl: options.playlistUrl, loading: LOADING },
+      ...{ video: options.video, playlistUrl: options.playlistUrl, loading: LOADING, readsDeltas: false },
       onLevels: (hls) => (hls.loadLevel = levelOf(hls, this.#wantedId)),
       onPlaylist: (details) => this.#onPlaylist(details),
       onFailure: (failure) => this.#onFailure(failure),
@@ -321,7 +321,8 @@ export class LlHlsPlayback {
   /** Program date time of the picture against the server's clock; without a socket, hls.js's estimate from the playlist. */
   #latencyMs(nowMs: number): number | null {
     const { video, latencyClocks } = this.#options;
-    const playingWallMs = this.#engine.hls?.playingDate?.getTime() ?? nativeWallMs(video, video.currentTime);
+    // Not hls.js's `playingDate`: it goes by a fragment that is forgotten when what was played is thrown away, and was then a second off.
+    const playingWallMs = this.wallMsAt(video.currentTime);
     const serverWallMs = latencyClocks.serverWallMsAt(nowMs);
     if (playingWallMs !== null && serverWallMs !== null) {
       return serverWallMs - playingWallMs;

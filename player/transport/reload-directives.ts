@@ -9,6 +9,7 @@ export type PlaylistEdge = { readonly msn: number; readonly partIndex: number };
 
 const MSN = '_HLS_msn';
 const PART = '_HLS_part';
+const SKIP = '_HLS_skip';
 
 /** `url` with its delivery directives no further than the part after `edge`; as it was when it has none or no edge is known. */
 export const clampDirectives = (url: string, edge: PlaylistEdge | undefined): string => {
@@ -29,6 +30,13 @@ export const clampDirectives = (url: string, edge: PlaylistEdge | undefined): st
   }
   parsed.searchParams.set(MSN, String(edge.msn));
   parsed.searchParams.set(PART, String(edge.partIndex + 1));
+  return parsed.href;
+};
+
+/** The same question, to be answered with the whole playlist. */
+export const withoutDelta = (url: string): string => {
+  const parsed = new URL(url);
+  parsed.searchParams.delete(SKIP);
   return parsed.href;
 };
 

@@ -100,7 +100,7 @@ export class TimeshiftPlayback {
     this.#options = options;
     this.#native = playsNatively(options.video);
     this.#engine = new HlsEngine({
-      ...{ video: options.video, playlistUrl: options.playlistUrl, loading: LOADING },
+      ...{ video: options.video, playlistUrl: options.playlistUrl, loading: LOADING, readsDeltas: true },
       onPlaylist: (details) => this.#onPlaylist(details),
       onFailure: (failure) => this.#onFailure(failure),
       onAppended: (piece) => this.#loadedRate.note(piece),

@@ -1,7 +1,7 @@
 // What hls.js asks for is never further ahead than the next part.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { PlaylistEdges, clampDirectives } from '../../../../player/transport/reload-directives.ts';
+import { PlaylistEdges, clampDirectives, withoutDelta } from '../../../../player/transport/reload-directives.ts';
 
 const URL_BASE = 'http://host/hls/demo/0123/video.m3u8';
 const ask = (msn: number, part: number): string => `${URL_BASE}?_HLS_msn=${msn}&_HLS_part=${part}&_HLS_skip=YES`;
@@ -28,4 +28,9 @@ test('each playlist has its own edge, and none is known before the first answer'
   assert.equal(edges.clamp(ask(7, 6)), ask(7, 4));
   edges.clear();
   assert.equal(edges.clamp(ask(7, 6)), ask(7, 6));
+});
+
+test('a question for the whole playlist asks for no delta, and for the same part', () => {
+  assert.equal(withoutDelta(ask(7, 4)), `${URL_BASE}?_HLS_msn=7&_HLS_part=4`);
+  assert.equal(withoutDelta(URL_BASE), URL_BASE);
 });
