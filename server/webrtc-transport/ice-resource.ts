@@ -9,25 +9,25 @@ import { refuse } from '../base/http-exchange.ts';
 import type { PeerTransport } from './peer-transport.ts';
 import { buildSdpFragment, parseSdpFragment } from './sdp-fragment.ts';
 import type { IceCredentials } from './sdp-offer.ts';
+import type { Signalling } from './signalling-http.ts';
+import { FRAGMENT_TYPE, contentTypeOf, textOf, wrongType } from './signalling-http.ts';
 import type { WebRtcPort } from './webrtc-port.ts';
-
-export const FRAGMENT_TYPE = 'application/trickle-ice-sdpfrag';
 
 export class IceResource {
   readonly #port: WebRtcPort;
   readonly #peer: PeerTransport;
   readonly #mid: string;
-  readonly #codePrefix: string;
+  readonly #codePrefix: Signalling;
   #remoteIce: IceCredentials;
   #etag = newEtag();
 
-  /** `codePrefix`: of the refusals' codes (`WHIP`). `mid`: of the section whose transport it is. */
+  /** `codePrefix`: of the refusals' codes. `mid`: of the section whose transport it is. */
   constructor(options: {
     port: WebRtcPort;
     peer: PeerTransport;
     remoteIce: IceCredentials;
     mid: string;
-    codePrefix: string;
+    codePrefix: Signalling;
   }) {
     this.#port = options.port;
     this.#peer = options.peer;
@@ -44,9 +44,7 @@ export class IceResource {
   patch(request: HttpRequest): HttpAnswer {
     const prefix = this.#codePrefix;
     if (contentTypeOf(request) !== FRAGMENT_TYPE) {
-      return refuse(415, `${prefix}_TYPE_UNSUPPORTED`, `expected Content-Type: ${FRAGMENT_TYPE}`, {
-        'accept-patch': FRAGMENT_TYPE,
-      });
+      return wrongType(prefix, FRAGMENT_TYPE);
     }
     const ifMatch = request.headers['if-match']?.trim() ?? '';
     if (ifMatch === '') {
@@ -61,7 +59,7 @@ export class IceResource {
       return refuse(412, `${prefix}_ETAG_MISMATCH`, 'this ICE session is over; restart it with If-Match: *');
     }
     try {
-      return this.#trickleOrRestart(parseSdpFragment(Buffer.from(request.body).toString('utf8')), isAny);
+      return this.#trickleOrRestart(parseSdpFragment(textOf(request)), isAny);
     } catch (error) {
       if (!(error instanceof ProtocolError)) {
         throw error;
@@ -89,9 +87,5 @@ export class IceResource {
     };
   }
 }
-
-/** In lower case, without parameters; empty when there is none. */
-export const contentTypeOf = (request: HttpRequest): string =>
-  (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
 
 const newEtag = (): string => `"${randomBytes(12).toString('hex')}"`;

@@ -8,8 +8,21 @@ import { Closer } from '../../base/closer.ts';
 import { ProtocolError } from '../../base/errors.ts';
 import type { HttpAnswer, HttpEndpoint, HttpRequest } from '../../base/http-exchange.ts';
 import { refuse } from '../../base/http-exchange.ts';
-import { FRAGMENT_TYPE, contentTypeOf } from '../../webrtc-transport/ice-resource.ts';
 import { SDP_MAX_BYTES, parseSdpOffer } from '../../webrtc-transport/sdp-offer.ts';
+import {
+  FRAGMENT_TYPE,
+  RETRY_AFTER_S,
+  SDP_TYPE,
+  bearerOf,
+  contentTypeOf,
+  linkHeader,
+  notAllowed,
+  signallingEndpoint,
+  textOf,
+  tooManyRequests,
+  unknownSession,
+  wrongType,
+} from '../../webrtc-transport/signalling-http.ts';
 import type { PublishGate } from '../publish-gate.ts';
 import type { UsableOffer, WhipServer } from './whip-server.ts';
 import { chooseMedia } from './whip-server.ts';
@@ -24,25 +37,11 @@ export type WhipEndpointOptions = {
   readonly clock: Clock;
 };
 
-const SDP_TYPE = 'application/sdp';
-const RETRY_AFTER_S = '2';
 const PATH = /^\/whip\/([A-Za-z0-9_-]{1,64})(?:\/([0-9a-f]{32}))?$/u;
-
-/** Pages of any origin may publish, with the key; what they must read of an answer is exposed. */
-const CORS: Readonly<Record<string, string>> = {
-  'access-control-allow-origin': '*',
-  'access-control-allow-methods': 'OPTIONS, GET, HEAD, POST, PATCH, DELETE',
-  'access-control-allow-headers': 'Authorization, Content-Type, If-Match',
-  'access-control-expose-headers': 'Location, Link, ETag, Retry-After, Accept-Post, Accept-Patch',
-  'access-control-max-age': '86400',
-};
 
 export const createWhipEndpoint = (options: WhipEndpointOptions): HttpEndpoint => {
   const endpoint = new WhipEndpoint(options);
-  return async (request) => {
-    const answer = await endpoint.handle(request);
-    return { ...answer, headers: { 'cache-control': 'no-store', ...answer.headers, ...CORS } };
-  };
+  return signallingEndpoint(async (request) => endpoint.handle(request));
 };
 
 class WhipEndpoint {
@@ -56,13 +55,10 @@ class WhipEndpoint {
 
   async handle(request: HttpRequest): Promise<HttpAnswer> {
     const [, name, sessionId] = PATH.exec(request.path) ?? [];
-    const answer =
-      name === undefined
-        ? refuse(404, 'WHIP_NOT_FOUND', 'expected /whip/NAME or /whip/NAME/SESSION')
-        : sessionId === undefined
-          ? await this.#onEndpoint(request, name)
-          : this.#onSession(request, name, sessionId);
-    return answer;
+    if (name === undefined) {
+      return refuse(404, 'WHIP_NOT_FOUND', 'expected /whip/NAME or /whip/NAME/SESSION');
+    }
+    return sessionId === undefined ? this.#onEndpoint(request, name) : this.#onSession(request, name, sessionId);
   }
 
   async #onEndpoint(request: HttpRequest, name: string): Promise<HttpAnswer> {
@@ -75,7 +71,7 @@ class WhipEndpoint {
       case 'HEAD':
         return { status: 204, headers: {} };
       default:
-        return notAllowed('OPTIONS, GET, HEAD, POST');
+        return notAllowed('WHIP', 'OPTIONS, GET, HEAD, POST');
     }
   }
 
@@ -84,7 +80,7 @@ class WhipEndpoint {
       return { status: 200, headers: { 'accept-patch': FRAGMENT_TYPE } };
     }
     if (!this.#mayAsk(request)) {
-      return tooMany();
+      return tooManyRequests('WHIP');
     }
     const key = bearerOf(request);
     if (key === undefined || !this.#options.isKey(name, key)) {
@@ -92,7 +88,7 @@ class WhipEndpoint {
     }
     const found = this.#options.server.find(id);
     if (found === undefined || found.name !== name) {
-      return refuse(404, 'WHIP_SESSION_UNKNOWN', 'this session has ended or never was');
+      return unknownSession('WHIP');
     }
     switch (request.method) {
       case 'DELETE':
@@ -106,16 +102,16 @@ class WhipEndpoint {
       case 'HEAD':
         return { status: 204, headers: {} };
       default:
-        return notAllowed('OPTIONS, GET, HEAD, PATCH, DELETE');
+        return notAllowed('WHIP', 'OPTIONS, GET, HEAD, PATCH, DELETE');
     }
   }
 
   async #post(request: HttpRequest, name: string): Promise<HttpAnswer> {
     if (!this.#mayAsk(request)) {
-      return tooMany();
+      return tooManyRequests('WHIP');
     }
     if (contentTypeOf(request) !== SDP_TYPE) {
-      return refuse(415, 'WHIP_TYPE_UNSUPPORTED', `expected Content-Type: ${SDP_TYPE}`);
+      return wrongType('WHIP', SDP_TYPE);
     }
     if (request.body.byteLength > SDP_MAX_BYTES) {
       return refuse(413, 'SDP_TOO_LARGE', `at most ${SDP_MAX_BYTES} bytes`);
@@ -131,7 +127,7 @@ class WhipEndpoint {
     let usable;
     try {
       // Before the gate is asked: an offer that cannot be served must not take a running publisher's place.
-      usable = chooseMedia(parseSdpOffer(Buffer.from(request.body).toString('utf8')));
+      usable = chooseMedia(parseSdpOffer(textOf(request)));
     } catch (error) {
       return this.#refusalOf(error);
     }
@@ -163,7 +159,7 @@ class WhipEndpoint {
         location: `/whip/${name}/${session.id}`,
         etag: session.ice.etag,
         'accept-patch': FRAGMENT_TYPE,
-        ...(this.#options.iceServerLinks.length === 0 ? {} : { link: this.#options.iceServerLinks.join(', ') }),
+        ...linkHeader(this.#options.iceServerLinks),
       },
       body: answerSdp,
     };
@@ -202,14 +198,5 @@ class WhipEndpoint {
   }
 }
 
-const bearerOf = (request: HttpRequest): string | undefined =>
-  /^Bearer +([A-Za-z0-9._~+/=-]{1,4096})$/iu.exec(request.headers['authorization']?.trim() ?? '')?.[1];
-
-const notAllowed = (allow: string): HttpAnswer =>
-  refuse(405, 'WHIP_METHOD_NOT_ALLOWED', `expected one of ${allow}`, { allow });
-
 const overloaded = (code: string, detail: string): HttpAnswer =>
   refuse(503, code, detail, { 'retry-after': RETRY_AFTER_S });
-
-const tooMany = (): HttpAnswer =>
-  refuse(429, 'WHIP_TOO_MANY_REQUESTS', 'too many requests from this address', { 'retry-after': RETRY_AFTER_S });

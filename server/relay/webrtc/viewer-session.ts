@@ -9,7 +9,7 @@ import { StreamJoin } from '../../media/stream-join.ts';
 import type { Log } from '../../observability/log.ts';
 import type { PeerTransport } from '../../webrtc-transport/peer-transport.ts';
 import type { ChosenMedia } from '../../webrtc-transport/sdp-codecs.ts';
-import type { IceCredentials } from '../../webrtc-transport/sdp-offer.ts';
+import type { IceResource } from '../../webrtc-transport/ice-resource.ts';
 import type { ControllerFactory } from './controllers.ts';
 import type { MediaSender } from './media-sender.ts';
 import type { WebRtcOutOptions } from './options.ts';
@@ -29,7 +29,7 @@ export type ViewerSessionOptions = {
   /** What the viewer was told of its session before there was one; drawn when left out. */
   readonly identity?: SessionIdentity | undefined;
   readonly peer: PeerTransport;
-  readonly remoteIce: IceCredentials;
+  readonly ice: IceResource;
   readonly videoIndex: number | undefined;
   readonly video: ChosenMedia | undefined;
   readonly audio: ChosenMedia | undefined;
@@ -85,11 +85,10 @@ export class ViewerSession {
   readonly secret: string;
   readonly name: string;
   readonly peer: PeerTransport;
-  readonly mid: string;
   /** Which media section of the SDP the video is, from 0; undefined: it has none. */
   readonly videoIndex: number | undefined;
-  /** The peer's own credentials: others in a PATCH mean an ICE restart. */
-  remoteIce: IceCredentials;
+  /** What a PATCH of the session's URL changes. */
+  readonly ice: IceResource;
   readonly #options: ViewerSessionOptions;
   readonly #clock: Clock;
   readonly #link: ViewerLink;
@@ -118,9 +117,8 @@ export class ViewerSession {
     this.secret = secret;
     this.name = options.name;
     this.peer = peer;
-    this.remoteIce = options.remoteIce;
+    this.ice = options.ice;
     this.videoIndex = options.videoIndex;
-    this.mid = video?.mid ?? audio?.mid ?? '0';
     this.#openedAtMs = clock.nowMs();
     this.#smoothnessRatio = options.smoothnessRatio;
     this.#controller = options.createController({

@@ -12,6 +12,7 @@ import type { AnsweredMedia, SdpAnswerFields } from '../../webrtc-transport/sdp-
 import { buildSdpAnswer } from '../../webrtc-transport/sdp-answer.ts';
 import type { ChosenMedia } from '../../webrtc-transport/sdp-codecs.ts';
 import { chooseOpus, chooseVideo } from '../../webrtc-transport/sdp-codecs.ts';
+import { IceResource } from '../../webrtc-transport/ice-resource.ts';
 import type { IceCredentials, SdpMedia, SdpOffer } from '../../webrtc-transport/sdp-offer.ts';
 import { OWN_AUDIO, OWN_VIDEO } from '../../webrtc-transport/sdp-own-offer.ts';
 import { newCredentials } from '../../webrtc-transport/peer-transport.ts';
@@ -241,11 +242,11 @@ export class WebRtcOut {
   }): ViewerSession {
     const { broadcast, offer, wishes, video, audio, identity } = parts;
     const log = this.#log.child({ broadcast: broadcast.name, broadcastId: broadcast.id });
+    const peer = this.#port.openPeer(offer.fingerprints, parts.ice);
+    const transportMid = video?.mid ?? audio?.mid ?? '0';
     const session = new ViewerSession({
-      name: broadcast.name,
-      identity,
-      peer: this.#port.openPeer(offer.fingerprints, parts.ice),
-      remoteIce: offer.ice,
+      ...{ name: broadcast.name, identity, peer },
+      ice: new IceResource({ port: this.#port, peer, remoteIce: offer.ice, mid: transportMid, codePrefix: 'WHEP' }),
       videoIndex: video === undefined ? undefined : offer.media.findIndex(({ mid }) => mid === video.mid),
       video,
       audio,

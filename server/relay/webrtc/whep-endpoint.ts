@@ -2,15 +2,27 @@
  * WHEP (draft-ietf-wish-whep-03) over `base/http-exchange.ts`: `/whep/NAME` and `/whep/NAME/SESSION`. Rows W1–W20 and W23 of CONFORMANCE
  * part 2; W21 and W22 are `whep-extensions.ts`.
  */
-import { randomBytes } from 'node:crypto';
 import { AddressLimiter } from '../../base/address-limiter.ts';
 import type { Clock } from '../../base/clock.ts';
 import { ProtocolError } from '../../base/errors.ts';
 import type { HttpAnswer, HttpEndpoint, HttpRequest } from '../../base/http-exchange.ts';
 import { refuse } from '../../base/http-exchange.ts';
 import { iceServerLink } from '../../webrtc-transport/ice-server-link.ts';
-import { buildSdpFragment, parseSdpFragment } from '../../webrtc-transport/sdp-fragment.ts';
 import { SDP_MAX_BYTES, parseSdpOffer } from '../../webrtc-transport/sdp-offer.ts';
+import {
+  FRAGMENT_TYPE,
+  RETRY_AFTER_S,
+  SDP_TYPE,
+  bearerOf,
+  contentTypeOf,
+  linkHeader,
+  notAllowed,
+  signallingEndpoint,
+  textOf,
+  tooManyRequests,
+  unknownSession,
+  wrongType,
+} from '../../webrtc-transport/signalling-http.ts';
 import type { Broadcast } from '../broadcast.ts';
 import { JoinTurns } from './join-turns.ts';
 import type { ViewerSession } from './viewer-session.ts';
@@ -31,31 +43,16 @@ export type WhepEndpointOptions = {
 
 /** `?rendition=`: what everybody gets who does not ask. */
 const MAIN_RENDITION = 'main';
-const SDP_TYPE = 'application/sdp';
-const FRAGMENT_TYPE = 'application/trickle-ice-sdpfrag';
 const CHANGING: ReadonlySet<string> = new Set(['POST', 'PATCH', 'DELETE']);
-const RETRY_AFTER_S = '2';
 /** A server that is full is not empty again at once. */
 const FULL_RETRY_MS = 10_000;
 /** What a player keeps of its viewer; anything else is none. */
 const VIEWER_ID = /^[0-9a-f]{4}$/u;
 const PATH = /^\/whep\/([A-Za-z0-9_-]{1,64})(?:\/([0-9a-f]{32})(?:\/(layer|sse(?:\/[0-9a-f]{32})?))?)?$/u;
 
-/** Browsers of any origin may play; what they must read of an answer is exposed. */
-const CORS: Readonly<Record<string, string>> = {
-  'access-control-allow-origin': '*',
-  'access-control-allow-methods': 'OPTIONS, GET, HEAD, POST, PATCH, DELETE',
-  'access-control-allow-headers': 'Authorization, Content-Type, If-Match',
-  'access-control-expose-headers': 'Location, Link, ETag, Retry-After, Accept-Post, Accept-Patch',
-  'access-control-max-age': '86400',
-};
-
 export const createWhepEndpoint = (options: WhepEndpointOptions): HttpEndpoint => {
   const endpoint = new WhepEndpoint(options);
-  return async (request) => {
-    const answer = await endpoint.handle(request);
-    return { ...answer, headers: { 'cache-control': 'no-store', ...answer.headers, ...CORS } };
-  };
+  return signallingEndpoint(async (request) => endpoint.handle(request));
 };
 
 class WhepEndpoint {
@@ -63,8 +60,6 @@ class WhepEndpoint {
   readonly #joins: JoinTurns;
   readonly #addresses: AddressLimiter;
   readonly #extensions: WhepExtensions;
-  /** Of the ICE generation in force; ends with its session. */
-  readonly #etags = new WeakMap<ViewerSession, string>();
 
   constructor(options: WhepEndpointOptions) {
     const { joinsPerS, joinQueueMaxCount, requestsPerMinute } = options.out.settings;
@@ -95,7 +90,7 @@ class WhepEndpoint {
       case 'HEAD':
         return { status: 200, headers: { 'content-type': SDP_TYPE } };
       default:
-        return notAllowed('OPTIONS, GET, HEAD, POST');
+        return notAllowed('WHEP', 'OPTIONS, GET, HEAD, POST');
     }
   }
 
@@ -107,12 +102,12 @@ class WhepEndpoint {
       return { status: 200, headers: { 'accept-patch': `${FRAGMENT_TYPE}, ${SDP_TYPE}` } };
     }
     if (CHANGING.has(request.method) && !this.#mayAsk(request)) {
-      return tooMany();
+      return tooManyRequests('WHEP');
     }
     const found = this.#options.out.find(id);
     const session = found?.name === name ? found : undefined;
     if (session === undefined) {
-      return below === undefined ? this.#onOffered(request, name, id) : unknownSession();
+      return below === undefined ? this.#onOffered(request, name, id) : unknownSession('WHEP');
     }
     // Knowing the URL is the right to the session (128 random bits); a token is checked too where one is demanded.
     if (request.method !== 'GET' && request.method !== 'HEAD' && !(await this.#isAllowed(request, name))) {
@@ -126,21 +121,27 @@ class WhepEndpoint {
         session.close('deleted_by_viewer');
         return { status: 200, headers: {} };
       case 'PATCH':
-        return this.#patch(request, session);
+        return contentTypeOf(request) === SDP_TYPE
+          ? refuse(
+              422,
+              'WHEP_PATCH_UNSUPPORTED',
+              'this session has its answer; a PATCH is for candidates or an ICE restart',
+            )
+          : session.ice.patch(request);
       case 'GET':
       case 'HEAD':
         return { status: 204, headers: {} };
       default:
-        return notAllowed('OPTIONS, GET, HEAD, PATCH, DELETE');
+        return notAllowed('WHEP', 'OPTIONS, GET, HEAD, PATCH, DELETE');
     }
   }
 
   async #post(request: HttpRequest, name: string): Promise<HttpAnswer> {
     if (!this.#mayAsk(request)) {
-      return tooMany();
+      return tooManyRequests('WHEP');
     }
-    if (typeOf(request) !== SDP_TYPE) {
-      return refuse(415, 'WHEP_TYPE_UNSUPPORTED', `expected Content-Type: ${SDP_TYPE}`);
+    if (contentTypeOf(request) !== SDP_TYPE) {
+      return wrongType('WHEP', SDP_TYPE);
     }
     if (request.body.byteLength > SDP_MAX_BYTES) {
       return refuse(413, 'SDP_TOO_LARGE', `at most ${SDP_MAX_BYTES} bytes`);
@@ -222,7 +223,7 @@ class WhepEndpoint {
     const { out } = this.#options;
     const offered = out.findCounterOffer(id);
     if (offered === undefined || offered.broadcast.name !== name) {
-      return unknownSession();
+      return unknownSession('WHEP');
     }
     if (request.method === 'GET' || request.method === 'HEAD') {
       return { status: 204, headers: {} };
@@ -235,9 +236,9 @@ class WhepEndpoint {
       return { status: 200, headers: {} };
     }
     if (request.method !== 'PATCH') {
-      return notAllowed('OPTIONS, GET, HEAD, PATCH, DELETE');
+      return notAllowed('WHEP', 'OPTIONS, GET, HEAD, PATCH, DELETE');
     }
-    if (typeOf(request) !== SDP_TYPE) {
+    if (contentTypeOf(request) !== SDP_TYPE) {
       return refuse(415, 'WHEP_TYPE_UNSUPPORTED', `expected Content-Type: ${SDP_TYPE}`, { 'accept-patch': SDP_TYPE });
     }
     const refusal = offered.broadcast.state === 'ended' ? absent(name) : this.#refusalFor(name);
@@ -285,66 +286,11 @@ class WhepEndpoint {
       ...this.#extensions.linksOf(session),
       ...this.#options.out.settings.iceServers.map(iceServerLink),
     ];
-    return { etag: this.#renewEtag(session), 'accept-patch': FRAGMENT_TYPE, ...linkHeader(links) };
-  }
-
-  #patch(request: HttpRequest, session: ViewerSession): HttpAnswer {
-    const type = typeOf(request);
-    if (type === SDP_TYPE) {
-      return refuse(
-        422,
-        'WHEP_PATCH_UNSUPPORTED',
-        'this session has its answer; a PATCH is for candidates or an ICE restart',
-      );
-    }
-    if (type !== FRAGMENT_TYPE) {
-      return refuse(415, 'WHEP_TYPE_UNSUPPORTED', `expected Content-Type: ${FRAGMENT_TYPE}`, {
-        'accept-patch': FRAGMENT_TYPE,
-      });
-    }
-    const ifMatch = request.headers['if-match']?.trim();
-    if (ifMatch === undefined || ifMatch === '') {
-      return refuse(428, 'WHEP_IF_MATCH_REQUIRED', 'expected If-Match: the ETag for candidates, * for an ICE restart');
-    }
-    const isAny = ifMatch === '*';
-    if (!isAny && !ifMatch.split(',').some((tag) => tag.trim() === this.#etags.get(session))) {
-      return refuse(412, 'WHEP_ETAG_MISMATCH', 'this ICE session is over; restart it with If-Match: *');
-    }
-    try {
-      return this.#trickleOrRestart(session, parseSdpFragment(textOf(request)), isAny);
-    } catch (error) {
-      return refusalOf(error);
-    }
-  }
-
-  /** A lite agent needs no candidates of its peer: trickling is a courtesy. Other credentials than the last mean a restart. */
-  #trickleOrRestart(session: ViewerSession, ice: { ufrag: string; password: string }, isAny: boolean): HttpAnswer {
-    if (ice.ufrag === session.remoteIce.ufrag && ice.password === session.remoteIce.password) {
-      return { status: 204, headers: {} };
-    }
-    if (!isAny) {
-      return refuse(422, 'WHEP_PATCH_UNSUPPORTED', 'an ICE restart must carry If-Match: *');
-    }
-    const { port } = this.#options.out;
-    session.remoteIce = ice;
-    port.restartIce(session.peer);
-    const { endpoints, hasTcp } = port;
-    return {
-      status: 200,
-      headers: { 'content-type': FRAGMENT_TYPE, etag: this.#renewEtag(session) },
-      body: buildSdpFragment({ ice: session.peer.credentials, mid: session.mid, endpoints, hasTcp }),
-    };
-  }
-
-  #renewEtag(session: ViewerSession): string {
-    const etag = `"${randomBytes(12).toString('hex')}"`;
-    this.#etags.set(session, etag);
-    return etag;
+    return { etag: session.ice.etag, 'accept-patch': FRAGMENT_TYPE, ...linkHeader(links) };
   }
 
   async #isAllowed(request: HttpRequest, name: string): Promise<boolean> {
-    const token = /^Bearer +([A-Za-z0-9._~+/=-]{1,4096})$/iu.exec(request.headers['authorization']?.trim() ?? '')?.[1];
-    return this.#options.authorise(name, token, request);
+    return this.#options.authorise(name, bearerOf(request), request);
   }
 
   #mayAsk(request: HttpRequest): boolean {
@@ -364,11 +310,6 @@ const smoothnessWish = (text: string | null): number | undefined => {
   return /^(?:0(?:\.\d{1,6})?|1(?:\.0{1,6})?)$/u.test(text) ? Number(text) : Number.NaN;
 };
 
-const typeOf = (request: HttpRequest): string =>
-  (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
-
-const textOf = (request: HttpRequest): string => Buffer.from(request.body).toString('utf8');
-
 /** The peer's mistakes become 4xx; anything else is ours and goes on up. */
 const refusalOf = (error: unknown): HttpAnswer => {
   if (!(error instanceof ProtocolError)) {
@@ -382,22 +323,11 @@ const refusalOf = (error: unknown): HttpAnswer => {
 const isUnanswerable = (error: unknown): boolean =>
   error instanceof ProtocolError && error.code === 'WHEP_NO_COMMON_CODEC';
 
-const linkHeader = (links: readonly string[]): Record<string, string> =>
-  links.length === 0 ? {} : { link: links.join(', ') };
-
-const unknownSession = (): HttpAnswer => refuse(404, 'WHEP_SESSION_UNKNOWN', 'this session has ended or never was');
-
-const notAllowed = (allow: string): HttpAnswer =>
-  refuse(405, 'WHEP_METHOD_NOT_ALLOWED', `expected one of ${allow}`, { allow });
-
 const absent = (name: string): HttpAnswer =>
   refuse(404, 'WHEP_NOT_LIVE', `nobody publishes ${name} now; ask again`, { 'retry-after': RETRY_AFTER_S });
 
 const overloaded = (detail: string, retryAfterMs: number): HttpAnswer =>
   refuse(503, 'WHEP_OVERLOADED', detail, { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) });
-
-const tooMany = (): HttpAnswer =>
-  refuse(429, 'WHEP_TOO_MANY_REQUESTS', 'too many requests from this address', { 'retry-after': RETRY_AFTER_S });
 
 const unauthorised = (): HttpAnswer =>
   refuse(401, 'WHEP_UNAUTHORISED', 'expected Authorization: Bearer with a token for this broadcast', {
