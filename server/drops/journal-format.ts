@@ -1,28 +1,25 @@
 /**
- * The journal of one drop, byte for byte. Append-only; all numbers little-endian.
+ * The journal of one drop, byte for byte: a file of records (`base/record-file`) whose payloads are, by type:
  *
- *     file    "SLUICEDJ" │ version u32 │ record …
- *     record  payload length u32 │ type u8 │ payload │ crc32 u32 of all before it in the record
  *     header  JSON: what the drop is     terms  JSON: stock and instant, the latest counts     opened  nothing     end  JSON: reason, instant
  *     claim   ticket number u32 │ claimed at, Unix ms f64 │ length of the subject u16 │ subject UTF-8 │ host UTF-8
  *
  * Tickets count up from 1 without a gap. A record that does not check out, with nothing that does after it, is what a crash left of the last write: it was
  * never answered, and is cut. If something does check out after it, the disk has lost what was answered, and nobody may go on as if it had not.
  */
-import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { unreachable } from '../base/assert.ts';
-import { ProtocolError } from '../base/errors.ts';
+import { CRC_BYTES, RECORD_HEAD_BYTES, RecordFileFormat } from '../base/record-file.ts';
 import type { Claim, DropEnd, DropHeader, DropTerms } from './drop.ts';
 
-const MAGIC = Buffer.from('SLUICEDJ');
-const VERSION = 1;
-export const JOURNAL_PREFIX_BYTES = MAGIC.byteLength + 4;
-const RECORD_HEAD_BYTES = 5;
-const CRC_BYTES = 4;
 const CLAIM_HEAD_BYTES = 14;
-/** A subject and a host, or a header: far below. */
-const PAYLOAD_MAX_BYTES = 4_096;
+const FORMAT = new RecordFileFormat({
+  ...{ noun: 'the journal of a drop', magic: 'SLUICEDJ', version: 1 },
+  // A subject and a host, or a header: far below.
+  payloadMaxBytes: 4_096,
+  unreadableCode: 'DROP_JOURNAL_UNREADABLE',
+});
+export const JOURNAL_PREFIX_BYTES = FORMAT.prefixBytes;
 
 export type JournalRecord =
   | { readonly type: 'header'; readonly header: DropHeader }
@@ -45,23 +42,10 @@ const TERMS_SHAPE = z.object({ stock: z.number().int().min(0), opensAtWallMs: IN
 const END_SHAPE = z.object({ reason: z.enum(['withdrawn', 'ended', 'abandoned']), atWallMs: INSTANT });
 
 /** What every journal begins with. */
-export const encodeJournalPrefix = (): Buffer => {
-  const bytes = Buffer.alloc(JOURNAL_PREFIX_BYTES);
-  MAGIC.copy(bytes);
-  bytes.writeUInt32LE(VERSION, MAGIC.byteLength);
-  return bytes;
-};
+export const encodeJournalPrefix = (): Buffer => FORMAT.prefix();
 
-export const encodeJournalRecord = (record: JournalRecord): Buffer => {
-  const payload = encodePayload(record);
-  const bytes = Buffer.allocUnsafe(RECORD_HEAD_BYTES + payload.byteLength + CRC_BYTES);
-  bytes.writeUInt32LE(payload.byteLength, 0);
-  bytes.writeUInt8(TYPE_NUMBERS[record.type], 4);
-  payload.copy(bytes, RECORD_HEAD_BYTES);
-  const crcAt = bytes.byteLength - CRC_BYTES;
-  bytes.writeUInt32LE(crc32(bytes.subarray(0, crcAt)), crcAt);
-  return bytes;
-};
+export const encodeJournalRecord = (record: JournalRecord): Buffer =>
+  FORMAT.frame(TYPE_NUMBERS[record.type], encodePayload(record));
 
 const jsonOf = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 
@@ -101,7 +85,7 @@ export type JournalContent = {
 
 /** Reads a whole journal. Throws `ProtocolError` `DROP_JOURNAL_UNREADABLE` when it is none, or none of this version. */
 export const decodeJournal = (bytes: Buffer): JournalContent => {
-  checkPrefix(bytes);
+  FORMAT.checkPrefix(bytes);
   const records: JournalRecord[] = [];
   let at = JOURNAL_PREFIX_BYTES;
   let claimCount = 0;
@@ -118,17 +102,6 @@ export const decodeJournal = (bytes: Buffer): JournalContent => {
   return { records, soundBytes: at, damage };
 };
 
-const checkPrefix = (bytes: Buffer): void => {
-  const isJournal = bytes.byteLength >= JOURNAL_PREFIX_BYTES && bytes.subarray(0, MAGIC.byteLength).equals(MAGIC);
-  if (!isJournal) {
-    throw new ProtocolError('DROP_JOURNAL_UNREADABLE', 'the file does not begin as the journal of a drop does');
-  }
-  const version = bytes.readUInt32LE(MAGIC.byteLength);
-  if (version !== VERSION) {
-    throw new ProtocolError('DROP_JOURNAL_UNREADABLE', `the journal has version ${version}, expected ${VERSION}`);
-  }
-};
-
 const hasRecordAfter = (bytes: Buffer, brokenAt: number): boolean => {
   for (let at = brokenAt + 1; at <= bytes.byteLength - RECORD_HEAD_BYTES - CRC_BYTES; at += 1) {
     if (recordAt(bytes, at) !== undefined) {
@@ -140,19 +113,9 @@ const hasRecordAfter = (bytes: Buffer, brokenAt: number): boolean => {
 
 /** Undefined where nothing checks out. */
 const recordAt = (bytes: Buffer, at: number): { record: JournalRecord; end: number } | undefined => {
-  if (at + RECORD_HEAD_BYTES + CRC_BYTES > bytes.byteLength) {
-    return undefined;
-  }
-  const payloadBytes = bytes.readUInt32LE(at);
-  const crcAt = at + RECORD_HEAD_BYTES + payloadBytes;
-  if (payloadBytes > PAYLOAD_MAX_BYTES || crcAt + CRC_BYTES > bytes.byteLength) {
-    return undefined;
-  }
-  if (crc32(bytes.subarray(at, crcAt)) !== bytes.readUInt32LE(crcAt)) {
-    return undefined;
-  }
-  const record = decodePayload(bytes.readUInt8(at + 4), bytes.subarray(at + RECORD_HEAD_BYTES, crcAt));
-  return record === undefined ? undefined : { record, end: crcAt + CRC_BYTES };
+  const frame = FORMAT.frameAt(bytes, at);
+  const record = frame === undefined ? undefined : decodePayload(frame.type, frame.payload);
+  return frame === undefined || record === undefined ? undefined : { record, end: frame.endOffset };
 };
 
 const decodePayload = (type: number, payload: Buffer): JournalRecord | undefined => {

@@ -1,18 +1,15 @@
 /**
- * The index of a recording, byte for byte. Append-only; all numbers little-endian.
+ * The index of a recording, byte for byte: a file of records (`base/record-file`), whose payloads are JSON but for
  *
- *     file    "SLUICEIX" │ version u32 │ record …
- *     record  payload length u32 │ type u8 │ payload │ crc32 u32 of all before it in the record
  *     segment track u8 │ flags u8 │ init u16 │ file u32 │ msn u32 │ duration u32 │ start f64 │ wall f64 │ offset f64 │ length u32 │ crc32 u32
  *     cue     JSON: a cue that has fired as it is now, or that it is to be forgotten; the last word on each counts
  *     summary JSON │ length of the JSON u32: the last record of a recording that has ended, found from the end of the file
  *
  * What does not check out ends the index: everything before it counts, it and what follows do not.
  */
-import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { unreachable } from '../base/assert.ts';
-import { ProtocolError } from '../base/errors.ts';
+import { CRC_BYTES, RECORD_HEAD_BYTES, RecordFileFormat } from '../base/record-file.ts';
 import type {
   RecordedCue,
   RecordedSegment,
@@ -22,13 +19,13 @@ import type {
   TrackInit,
 } from './recording.ts';
 
-const MAGIC = Buffer.from('SLUICEIX');
-const VERSION = 1;
-export const INDEX_PREFIX_BYTES = MAGIC.byteLength + 4;
-const RECORD_HEAD_BYTES = 5;
-const CRC_BYTES = 4;
-/** The largest honest payload is an init segment with its JSON, about 1 kB. */
-const PAYLOAD_MAX_BYTES = 2 ** 20;
+const FORMAT = new RecordFileFormat({
+  ...{ noun: 'an index', magic: 'SLUICEIX', version: 1 },
+  // The largest honest one is an init segment with its JSON, about 1 kB.
+  payloadMaxBytes: 2 ** 20,
+  unreadableCode: 'REPLAY_INDEX_UNREADABLE',
+});
+export const INDEX_PREFIX_BYTES = FORMAT.prefixBytes;
 export const SEGMENT_ROW_BYTES = 48;
 export const TRACK_MAX_COUNT = 16;
 const SEGMENT_MAX_BYTES = 2 ** 28;
@@ -106,33 +103,13 @@ const CUE_SHAPE = z.object({
 });
 
 /** What every index begins with. */
-export const encodePrefix = (): Buffer => {
-  const version = Buffer.alloc(4);
-  version.writeUInt32LE(VERSION);
-  return Buffer.concat([MAGIC, version]);
-};
+export const encodePrefix = (): Buffer => FORMAT.prefix();
 
 /** Throws `ProtocolError` `REPLAY_INDEX_UNREADABLE` for what is no index, or one of a version we do not know. */
-export const checkPrefix = (bytes: Buffer): void => {
-  if (bytes.byteLength < INDEX_PREFIX_BYTES || bytes.compare(MAGIC, 0, MAGIC.byteLength, 0, MAGIC.byteLength) !== 0) {
-    throw new ProtocolError('REPLAY_INDEX_UNREADABLE', 'the file does not begin as an index does');
-  }
-  const version = bytes.readUInt32LE(MAGIC.byteLength);
-  if (version !== VERSION) {
-    throw new ProtocolError('REPLAY_INDEX_UNREADABLE', `the index has version ${version}, expected ${VERSION}`);
-  }
-};
+export const checkPrefix = (bytes: Buffer): void => FORMAT.checkPrefix(bytes);
 
-export const encodeRecord = (record: IndexRecord): Buffer => {
-  const payload = encodePayload(record);
-  const bytes = Buffer.alloc(RECORD_HEAD_BYTES + payload.byteLength + CRC_BYTES);
-  bytes.writeUInt32LE(payload.byteLength, 0);
-  bytes.writeUInt8(TYPE_NUMBERS[record.type], 4);
-  payload.copy(bytes, RECORD_HEAD_BYTES);
-  const crcAt = bytes.byteLength - CRC_BYTES;
-  bytes.writeUInt32LE(crc32(bytes.subarray(0, crcAt)), crcAt);
-  return bytes;
-};
+export const encodeRecord = (record: IndexRecord): Buffer =>
+  FORMAT.frame(TYPE_NUMBERS[record.type], encodePayload(record));
 
 const jsonOf = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 
@@ -263,20 +240,12 @@ export type DecodedRecord = { readonly record: IndexRecord | undefined; readonly
 
 /** The record at `offset`, or undefined when there is none that checks out. Never throws. */
 export const decodeRecord = (bytes: Buffer, offset: number): DecodedRecord | undefined => {
-  if (offset + RECORD_HEAD_BYTES + CRC_BYTES > bytes.byteLength) {
+  const frame = FORMAT.frameAt(bytes, offset);
+  if (frame === undefined) {
     return undefined;
   }
-  const payloadBytes = bytes.readUInt32LE(offset);
-  const crcAt = offset + RECORD_HEAD_BYTES + payloadBytes;
-  if (payloadBytes > PAYLOAD_MAX_BYTES || crcAt + CRC_BYTES > bytes.byteLength) {
-    return undefined;
-  }
-  if (crc32(bytes.subarray(offset, crcAt)) !== bytes.readUInt32LE(crcAt)) {
-    return undefined;
-  }
-  const payload = bytes.subarray(offset + RECORD_HEAD_BYTES, crcAt);
-  const record = decodePayload(bytes.readUInt8(offset + 4), payload);
-  return record === 'damaged' ? undefined : { record, endOffset: crcAt + CRC_BYTES };
+  const record = decodePayload(frame.type, frame.payload);
+  return record === 'damaged' ? undefined : { record, endOffset: frame.endOffset };
 };
 
 const decodePayload = (type: number, payload: Buffer): IndexRecord | undefined | 'damaged' => {
