@@ -15,18 +15,23 @@ let shownCount = 0;
 /** Answers to questions that were followed by others are not shown. */
 let askedCount = 0;
 
-const card = (replay: ReplaySummary): HTMLElement => {
-  const isLive = replay.state === 'recording';
+/** Made soon after a recording's end. */
+const posterOf = (replay: ReplaySummary): HTMLImageElement => {
   const poster = document.createElement('img');
   poster.alt = '';
   poster.loading = 'lazy';
   poster.src = replay.posterUrl;
   poster.addEventListener('error', () => poster.remove());
+  return poster;
+};
+
+const card = (replay: ReplaySummary): HTMLElement => {
+  const isLive = replay.state === 'recording';
   const length = make('span', isLive ? 'length live' : 'length', isLive ? 'Live now' : clockText(replay.durationMs));
   const link = make(
     'a',
     'card replay',
-    make('span', 'poster', poster, length),
+    make('span', 'poster', ...(isLive ? [] : [posterOf(replay)]), length),
     make('strong', '', titleOf(replay)),
     make('span', 'line', ...(replay.title === '' ? [] : [replay.name]), dateText(replay.startedAtWallMs)),
     make('span', 'line', isLive ? `${clockText(replay.durationMs)} so far` : sizeText(replay.sizeBytes)),

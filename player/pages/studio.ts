@@ -8,7 +8,7 @@ import { fetchBroadcast, pollWhileVisible, sourceText } from './broadcasts.ts';
 import { offerCopying } from './copying.ts';
 import { byId, make, setText } from './elements.ts';
 import type { TimeAxis } from './plots.ts';
-import { linePlot } from './plots.ts';
+import { plotFigure } from './plot-figure.ts';
 import { findingItem } from './studio/findings.ts';
 import type { Points } from './studio/health-history.ts';
 import { healthPlots, joinPoints, newestWords, spanOf } from './studio/health-history.ts';
@@ -145,23 +145,8 @@ const showHealth = ({ state, everyMs, history }: BroadcastHealth): void => {
       endWords: state === 'absent' ? texts.end : texts.now,
     },
   };
-  const figures = (points.length === 0 ? [] : healthPlots(points, { spanMs, everyMs, texts })).map((plot) => {
-    const newest = state === 'absent' ? '' : newestWords(plot);
-    const named = plot.lines.filter(({ name: line }) => line !== '');
-    const legend = named.map(({ name: line, style }) => make('span', style, line));
-    return make(
-      'figure',
-      'plot',
-      make(
-        'figcaption',
-        '',
-        plot.title,
-        make('strong', '', newest),
-        ...(legend.length === 0 ? [] : [make('span', 'legend', ...legend)]),
-      ),
-      linePlot({ ...plot, title: `${plot.title}: ${newest}` }, axis),
-    );
-  });
+  const plots = points.length === 0 ? [] : healthPlots(points, { spanMs, everyMs, texts });
+  const figures = plots.map((plot) => plotFigure(plot, axis, state === 'absent' ? '' : newestWords(plot)));
   place.replaceChildren(...figures);
 };
 

@@ -2,7 +2,8 @@
 import type { SessionDetail } from '../../server/api/contract/sessions.ts';
 import { make } from './elements.ts';
 import type { LinePlot, TimeAxis } from './plots.ts';
-import { latencyWords, linePlot } from './plots.ts';
+import { plotFigure } from './plot-figure.ts';
+import { latencyWords } from './plots.ts';
 
 const SPAN_MIN_S = 60;
 
@@ -10,7 +11,7 @@ export const timelineFigures = (detail: SessionDetail, widthPx: number): HTMLEle
   const axis = axisOf(detail, widthPx);
   const plots = detail.transport === 'whep' ? whepPlots(detail) : hlsPlots(detail);
   return [
-    ...plots.map((plot) => figure(plot, axis)),
+    ...plots.map((plot) => plotFigure(plot, axis)),
     make('figure', 'plot', make('figcaption', '', 'Rendition'), renditionStrip(detail.timeline.renditionId, axis)),
   ];
 };
@@ -69,19 +70,6 @@ const hlsPlots = ({ timeline }: SessionDetail): LinePlot[] => [
     ],
   },
 ];
-
-const figure = (plot: LinePlot, axis: TimeAxis): HTMLElement =>
-  make(
-    'figure',
-    'plot',
-    make(
-      'figcaption',
-      '',
-      plot.title,
-      make('span', 'legend', ...plot.lines.map(({ name, style }) => make('span', style, name))),
-    ),
-    linePlot(plot, axis),
-  );
 
 /** Runs of the same rendition, as one strip. */
 const renditionStrip = (ids: readonly string[], { atMs, endMs, seconds }: TimeAxis): HTMLElement => {
