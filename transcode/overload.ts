@@ -79,7 +79,8 @@ export class Overload {
     const oldest = this.#window[0];
     const spanMs = nowMs - (oldest?.atMs ?? nowMs);
     const dropped = Math.max(0, droppedCount - (oldest?.droppedCount ?? droppedCount));
-    return spanMs < DROP_WINDOW_MS * 0.9 ? 0 : (dropped * 1000) / (spanMs * frameRateFps);
+    // What was held is left out at once: more than the window's own pictures, but a share is never over 1.
+    return spanMs < DROP_WINDOW_MS * 0.9 ? 0 : Math.min(1, (dropped * 1000) / (spanMs * frameRateFps));
   }
 
   #shed(nowMs: number): OverloadChange {

@@ -24,7 +24,7 @@ const DRIFT_MAX_S = 0.1;
 const CATCH_UP_RATE = isSoak ? 1.1 : 1;
 const PAGE = `<!doctype html><video id="video" muted autoplay playsinline></video><script src="/script.js"></script><script>
   const video = document.getElementById('video');
-  const seen = { errors: [], missed: 0, stalls: 0, reloads: 0, latency: [], targetS: 0, hasAudio: false };
+  const seen = { errors: [], missed: 0, stalls: 0, holes: 0, reloads: 0, latency: [], targetS: 0, hasAudio: false };
   window.seen = seen;
   const note = (...words) => {
     const line = words.join(' ');
@@ -36,7 +36,12 @@ const PAGE = `<!doctype html><video id="video" muted autoplay playsinline></vide
   window.hls = hls;
   hls.on(Hls.Events.ERROR, (_, data) => seen.errors.push(data.details + (data.fatal ? ' FATAL ' : ' ') + (data.error?.message ?? '') ));
   hls.on(Hls.Events.BUFFER_CREATED, (_, data) => { seen.hasAudio = 'audio' in data.tracks; });
-  video.addEventListener('waiting', () => { if (seen.playing) seen.stalls += 1; });
+  video.addEventListener('waiting', () => {
+    if (!seen.playing) return;
+    seen.stalls += 1;
+    const { buffered, currentTime } = video;
+    if (buffered.length > 0 && buffered.start(buffered.length - 1) > currentTime) seen.holes += 1;
+  });
   video.addEventListener('playing', () => { seen.playing = true; });
   setInterval(() => { if (seen.playing) { seen.latency.push(hls.latency); seen.targetS = hls.targetLatency; } }, 500);
   hls.loadSource('/hls/demo/index.m3u8');
@@ -59,6 +64,8 @@ type Seen = {
   readonly errors: readonly string[];
   readonly missed: number;
   readonly stalls: number;
+  /** Stalls with media behind a hole: what no machine's pace explains. */
+  readonly holes: number;
   readonly reloads: number;
   readonly latency: readonly number[];
   readonly targetS: number;
@@ -111,9 +118,11 @@ test(
       t.diagnostic(
         `hls.js latency p50 ${latencyS.toFixed(2)} s, target ${seen.targetS.toFixed(2)} s, drift ${driftS.toFixed(3)} s, ${seen.reloads} reloads`,
       );
-      assert.deepEqual(seen.errors, [], consoleLines.join('\n'));
+      // A machine busy with other tests may let the element run dry, which hls.js calls a stalled buffer.
+      const errors = isSoak ? seen.errors : seen.errors.filter((error) => !/^bufferStalledError (?!FATAL)/.test(error));
+      assert.deepEqual(errors, [], consoleLines.join('\n'));
       assert.equal(seen.missed, 0);
-      assert.equal(seen.stalls, 0);
+      assert.equal(isSoak ? seen.stalls : seen.holes, 0);
       assert.ok(seen.hasAudio);
       assert.ok(dates.length >= 5 && dates.length <= 7, `it knows ${dates.join(' ')}`);
       assert.ok(seen.reloads > PLAY_S * 4, `only ${seen.reloads} reloads`);

@@ -14,8 +14,9 @@ export type HlsJsSeen = {
   readonly level: number;
   /** Of each level, in hls.js's order. */
   readonly codecs: readonly string[];
-  /** Times the element ran out of data since it first played. */
+  /** Times the element ran out of data since it first played, whatever for: also because the machine is late. */
   readonly waits: number;
+  /** All that hls.js complained of, but for running dry, which `waits` counts. */
   readonly errors: readonly string[];
 };
 
@@ -53,6 +54,9 @@ export const openHlsJs = async (playlistUrl: string, config: HlsJsConfig = {}): 
       const hls = new Hls({ lowLatencyMode: true, ...more });
       const seen = { waits: 0, errors: [] as string[] };
       hls.on(Hls.Events.ERROR, (_event, { details, fatal, reason, error, frag, part }) => {
+        if (details === Hls.ErrorDetails.BUFFER_STALLED_ERROR && !fatal) {
+          return;
+        }
         const place = `at ${shown.currentTime.toFixed(3)} s, segment ${frag?.sn ?? '?'} part ${part?.index ?? '?'}`;
         seen.errors.push(`${details}${fatal ? ' FATAL' : ''} ${place}: ${reason ?? error.message}`);
       });
@@ -79,14 +83,30 @@ export const openHlsJs = async (playlistUrl: string, config: HlsJsConfig = {}): 
         'codec' in want ? videoCodec?.startsWith(want.codec) : height === want.heightPx,
       );
     }, wanted);
+  /** What hls.js is about, for whoever reads why a test failed. */
+  const explain = async (): Promise<unknown> => {
+    const about = await page.evaluate(() => {
+      const { hls, shown } = globalThis as unknown as Kept;
+      const { buffered, readyState, paused, currentTime } = shown;
+      const ranges = Array.from({ length: buffered.length }, (_, at) => [buffered.start(at), buffered.end(at)]);
+      const { nextLevel, loadLevel, nextLoadLevel, latency } = hls;
+      const levels = hls.levels.map(({ height, details }) => [height, details?.edge, details?.updated, details?.live]);
+      return { ranges, readyState, paused, currentTime, nextLevel, loadLevel, nextLoadLevel, latency, levels };
+    });
+    return { ...(await look()), ...about };
+  };
   return {
     look,
     choose,
     show: async (heightPx) => {
       await choose({ heightPx });
-      await within(SHOWS_MAX_MS, `${heightPx} lines are shown`, async () => (await look()).heightPx === heightPx);
-      const untilS = (await look()).atS + STAY_S;
-      await within(SHOWS_MAX_MS, `${STAY_S} s of it`, async () => (await look()).atS > untilS);
+      try {
+        await within(SHOWS_MAX_MS, `${heightPx} lines are shown`, async () => (await look()).heightPx === heightPx);
+        const untilS = (await look()).atS + STAY_S;
+        await within(SHOWS_MAX_MS, `${STAY_S} s of it`, async () => (await look()).atS > untilS);
+      } catch (error) {
+        throw new Error(`${String(error)}: ${JSON.stringify(await explain())}`, { cause: error });
+      }
     },
     close: async () => opened.close(),
   };

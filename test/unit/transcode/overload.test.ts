@@ -7,9 +7,13 @@ import { Overload, type OverloadChange } from '../../../transcode/overload.ts';
 const TICK_MS = 250;
 
 class Story {
-  readonly overload = new Overload(LADDER_DEFAULTS);
+  readonly overload: Overload;
   nowMs = 100_000;
   droppedCount = 0;
+
+  constructor(options = LADDER_DEFAULTS) {
+    this.overload = new Overload(options);
+  }
 
   /** So long with this lag and so many pictures left out a second; answers what was decided, and after how long. */
   pass(
@@ -50,6 +54,11 @@ test('a lag of over a second costs the top rung at once, the next one after it h
 test('a quarter of all pictures left out for three seconds costs it too', () => {
   const story = new Story();
   assert.deepEqual(story.pass(4_000, { lagMs: 250, droppedPerS: 12 }), ['shed after 3 s']);
+});
+
+test('where every picture may be left out, a backlog given up at once costs nothing either', () => {
+  const story = new Story({ ...LADDER_DEFAULTS, shedLeftOutRatio: 1 });
+  assert.deepEqual(story.pass(8_000, { lagMs: 900, droppedPerS: 90 }), []);
 });
 
 test('it comes back after ten seconds of calm, and after twice as many when it had to go again soon', () => {
