@@ -158,6 +158,7 @@ const WEBRTC = z.strictObject({
     )
     .max(8),
   retransmitWindowMs: DURATION_MS.min(100).max(10_000),
+  native: z.enum(['auto', 'off']),
 }) satisfies z.ZodType<WebRtcPortOptions & WebRtcOutOptions>;
 
 const CONGESTION = z.strictObject({

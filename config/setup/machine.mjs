@@ -10,9 +10,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const CACHE = join(ROOT, 'node_modules', '.cache', 'sluice');
+export const CACHE = join(ROOT, 'node_modules', '.cache', 'sluice');
 
-const say = (text) => process.stderr.write(`sluice: ${text}\n`);
+export const say = (text) => process.stderr.write(`sluice: ${text}\n`);
 
 /** Ends the set-up with a sentence instead of a stack. */
 const giveUp = (text) => {
@@ -23,10 +23,10 @@ const giveUp = (text) => {
 const run = (command, args, options = {}) =>
   spawnSync(command, args, { cwd: ROOT, stdio: ['ignore', 2, 2], ...options }).status === 0;
 
-const isOnPath = (program) =>
+export const isOnPath = (program) =>
   (process.env.PATH ?? '').split(':').some((folder) => folder !== '' && existsSync(join(folder, program)));
 
-const readOr = (path, fallback) => {
+export const readOr = (path, fallback) => {
   try {
     return readFileSync(path, 'utf8');
   } catch {

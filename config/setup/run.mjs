@@ -6,6 +6,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { ROOT, ensureBrowser, ensureFfmpeg, ensurePackages, ensurePlayer, filesBelow, findNode } from './machine.mjs';
+import { ensureNative } from './native.mjs';
 
 const [task, ...args] = process.argv.slice(2);
 
@@ -83,6 +84,7 @@ const unitTests = () => {
 };
 
 const check = async (node) => {
+  ensureNative();
   const [evenTests, oddTests] = unitTests();
   await stepsAtOnce(node, {
     types: ['node_modules/typescript/bin/tsc', '-b'],
@@ -153,11 +155,13 @@ const TASKS = {
   start: (node) => {
     ensureFfmpeg();
     ensurePlayer(node);
+    ensureNative();
     become(node, ['--disable-warning=ExperimentalWarning', 'server/main.ts', ...args]);
   },
   dev: (node) => {
     ensureFfmpeg();
     ensurePlayer(node);
+    ensureNative();
     become(node, [
       '--watch-path=server',
       '--watch-path=transcode',
@@ -185,15 +189,20 @@ const TASKS = {
     ensureFfmpeg();
     ensureBrowser();
     ensurePlayer(node);
+    ensureNative();
     bench(node, args);
   },
   latency: (node) => {
     ensureFfmpeg();
     ensureBrowser();
     ensurePlayer(node);
+    ensureNative();
     become(node, ['--disable-warning=ExperimentalWarning', 'test/latency/main.ts', ...args]);
   },
-  load: (node) => become(node, ['test/latency/load/load.ts', ...args]),
+  load: (node) => {
+    ensureNative();
+    become(node, ['test/latency/load/load.ts', ...args]);
+  },
   ladder: (node) => {
     ensureFfmpeg();
     become(node, ['--disable-warning=ExperimentalWarning', 'test/quality/main.ts', ...args]);

@@ -9,6 +9,7 @@ import { createServer, isIPv6 } from 'node:net';
 import type { Server as TcpServer, Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import { ProtocolError, WorldError, messageOf } from '../base/errors.ts';
+import type { NativeMode } from '../native/native.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { announcedAddresses } from './announced-addresses.ts';
@@ -35,6 +36,7 @@ export type WebRtcPortOptions = PeerLimits & {
   readonly tcpConnectionMaxCount: number;
   readonly tcpOutputMaxBytes: number;
   readonly tcpIdentifyMaxMs: number;
+  readonly native: NativeMode;
 };
 
 export const WEBRTC_PORT_DEFAULTS: WebRtcPortOptions = {
@@ -47,6 +49,7 @@ export const WEBRTC_PORT_DEFAULTS: WebRtcPortOptions = {
   tcpConnectionMaxCount: 1_024,
   tcpOutputMaxBytes: 262_144,
   tcpIdentifyMaxMs: 5_000,
+  native: 'auto',
 };
 
 const LIVENESS_EVERY_MS = 1_000;

@@ -9,6 +9,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'server/base': [],
   'server/observability': ['server/base'],
   'server/media': ['server/base'],
+  'server/native': ['server/base'],
   'server/congestion': ['server/base'],
   'server/access': ['server/base', 'server/observability'],
   'server/cues': ['server/base', 'server/observability', 'server/media', 'server/api/contract'],
@@ -25,7 +26,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'server/replay': ['server/base', 'server/observability', 'server/media', 'server/cues', 'server/api/contract'],
   transcode: ['server/base', 'server/observability', 'server/media'],
   'server/relay': ['server/base', 'server/observability', 'server/media', 'server/cues'],
-  'server/webrtc-transport': ['server/base', 'server/observability'],
+  'server/webrtc-transport': ['server/base', 'server/observability', 'server/native'],
   'server/relay/webrtc': [
     'server/base',
     'server/observability',
@@ -33,6 +34,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'server/cues',
     'server/relay',
     'server/congestion',
+    'server/native',
     'server/webrtc-transport',
   ],
   'server/relay/hls': [

@@ -1,0 +1,14 @@
+// The addon's entry, once per thread that loads it.
+#include "parts.h"
+
+NAPI_MODULE_INIT() {
+  // A part that could not be made leaves its exception pending: loading fails with it.
+  if (!sluice::InitSrtp(env, exports)) {
+    bool isPending = false;
+    napi_is_exception_pending(env, &isPending);
+    if (!isPending) {
+      napi_throw_error(env, nullptr, "the native back end could not be initialised");
+    }
+  }
+  return exports;
+}
