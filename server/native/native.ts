@@ -8,10 +8,12 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { messageOf } from '../base/errors.ts';
 import type { SrtpBinding } from './srtp-binding.ts';
+import type { UdpBinding } from './udp-binding.ts';
 
 /** Each part of the addon puts one object here. */
 export type Native = {
   readonly srtp: SrtpBinding;
+  readonly udp: UdpBinding;
 };
 
 export type NativeMode = 'auto' | 'off';

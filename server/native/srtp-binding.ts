@@ -2,5 +2,5 @@
 
 export type SrtpBinding = {
   /** AES-128-GCM once: ciphertext and tag of 16 bytes into `target`, which must be just as long. */
-  seal(key: Uint8Array, iv: Uint8Array, header: Uint8Array, payload: Uint8Array, target: Uint8Array): void;
+  seal(this: void, key: Uint8Array, iv: Uint8Array, header: Uint8Array, payload: Uint8Array, target: Uint8Array): void;
 };

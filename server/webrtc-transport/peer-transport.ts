@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import { Closer } from '../base/closer.ts';
 import { ProtocolError } from '../base/errors.ts';
+import type { BatchedPeer } from './packet-batch.ts';
 import type { IceCredentials } from './sdp-offer.ts';
 import type { MasterKey } from './srtp.ts';
 import { SrtcpContext, SrtpProtector } from './srtp.ts';
@@ -54,6 +55,7 @@ export class PeerTransport {
   readonly #openedAtMs: number;
   readonly #paths = new Map<string, Path>();
   readonly #closer = new Closer();
+  readonly #openBatched: ((key: MasterKey) => BatchedPeer | undefined) | undefined;
   readonly #onEnded: (peer: PeerTransport, pathKeys: readonly string[]) => void;
   #listener: PeerListener | undefined;
   #credentials: IceCredentials;
@@ -62,6 +64,7 @@ export class PeerTransport {
   #lastHeardAtMs: number;
   #connectedAtMs: number | undefined;
   #protector: SrtpProtector | undefined;
+  #batched: BatchedPeer | undefined;
   #rtcpOut: SrtcpContext | undefined;
   #rtcpIn: SrtcpContext | undefined;
   /** Only where the owner expects media. */
@@ -75,11 +78,14 @@ export class PeerTransport {
     remoteFingerprints: readonly DtlsFingerprint[];
     /** Fresh ones when left out. */
     credentials?: IceCredentials | undefined;
+    /** Its place in the port's batch, where there is one. */
+    openBatched?: ((key: MasterKey) => BatchedPeer | undefined) | undefined;
     /** Told at the end, before the owner, which paths no longer belong to it. */
     onEnded: (peer: PeerTransport, pathKeys: readonly string[]) => void;
   }) {
     this.#clock = options.clock;
     this.#onEnded = options.onEnded;
+    this.#openBatched = options.openBatched;
     this.#limits = options.limits;
     this.#openedAtMs = options.clock.nowMs();
     this.#lastHeardAtMs = this.#openedAtMs;
@@ -127,6 +133,11 @@ export class PeerTransport {
   /** Encrypts outgoing RTP; undefined until connected. */
   get protector(): SrtpProtector | undefined {
     return this.#protector;
+  }
+
+  /** Its number in the port's batch of packets; undefined: what goes over the path in use must be encrypted by `protector` and sent by itself. */
+  get batchedId(): number | undefined {
+    return this.#path === undefined ? undefined : this.#batched?.towards(this.#path);
   }
 
   /** Datagrams that failed authentication or made no sense. */
@@ -226,6 +237,7 @@ export class PeerTransport {
     this.#dtls.close();
     this.#onEnded(this, [...this.#paths.keys()]);
     this.#listener?.onClosed(reason);
+    this.#batched?.close();
     for (const path of this.#paths.values()) {
       path.close();
     }
@@ -236,6 +248,7 @@ export class PeerTransport {
   #takeKeys(keys: SrtpKeys): void {
     const local = { profile: keys.profile, key: keys.localKey, salt: keys.localSalt };
     this.#protector = new SrtpProtector(local);
+    this.#batched = this.#openBatched?.(local);
     this.#rtcpOut = new SrtcpContext(local);
     const remote: MasterKey = { profile: keys.profile, key: keys.remoteKey, salt: keys.remoteSalt };
     this.#rtcpIn = new SrtcpContext(remote);

@@ -128,6 +128,12 @@ class HandleSender implements UdpSender {
 
 const constructorOf = (request: Request): RequestConstructor => request.constructor as RequestConstructor;
 
+/** Of the socket, once it is bound; undefined where Node does not show it. Whoever keeps it must copy it: the socket may be closed. */
+export const descriptorOf = (socket: Socket): number | undefined => {
+  const fd: unknown = Reflect.get(handleOf(socket) ?? {}, 'fd');
+  return typeof fd === 'number' && fd >= 0 ? fd : undefined;
+};
+
 /** Undefined where Node keeps it elsewhere. (`socket._handle` is deprecated, with a warning.) */
 const handleOf = (socket: Socket): Handle | undefined => {
   const key = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'state symbol');

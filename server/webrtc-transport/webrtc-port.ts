@@ -10,9 +10,11 @@ import type { Server as TcpServer, Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import { ProtocolError, WorldError, messageOf } from '../base/errors.ts';
 import type { NativeMode } from '../native/native.ts';
+import { loadNative } from '../native/native.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { announcedAddresses } from './announced-addresses.ts';
+import { PacketBatch } from './packet-batch.ts';
 import type { Path, PeerLimits } from './peer-transport.ts';
 import { PeerTransport } from './peer-transport.ts';
 import type { AnnouncedEndpoint } from './sdp-answer.ts';
@@ -22,7 +24,7 @@ import { runSelfTest } from './self-test.ts';
 import { STUN_BINDING_REQUEST, buildBindingSuccess, isStun, parseStun } from './stun.ts';
 import { TcpConnection } from './tcp-connection.ts';
 import type { UdpSender } from './udp-sender.ts';
-import { openUdpSender } from './udp-sender.ts';
+import { descriptorOf, openUdpSender } from './udp-sender.ts';
 import type { DtlsFingerprint, DtlsIdentity } from './werift-dtls.ts';
 import { createDtlsIdentity } from './werift-dtls.ts';
 
@@ -82,6 +84,7 @@ export class WebRtcPort {
   #strayCount = 0;
   /** From when the port is bound. */
   #udpSender: UdpSender | undefined;
+  #batch: PacketBatch | undefined;
   #probe: Probe | undefined;
   #endpoints: readonly AnnouncedEndpoint[] = [];
   #isTcpListening = false;
@@ -144,7 +147,13 @@ export class WebRtcPort {
 
   /** Datagrams that our bounded queue or the kernel refused. */
   get sendErrorCount(): number {
-    return this.#udpSender?.refusedCount ?? 0;
+    const { refused, dropped } = this.#batch?.counts ?? { refused: 0, dropped: 0 };
+    return (this.#udpSender?.refusedCount ?? 0) + refused + dropped;
+  }
+
+  /** Packets of many peers with one call; undefined where there is no native back end. */
+  get batch(): PacketBatch | undefined {
+    return this.#batch;
   }
 
   /** Makes room for one peer, under fresh credentials, or those it was told of before. */
@@ -155,6 +164,7 @@ export class WebRtcPort {
       identity: this.#identity,
       remoteFingerprints,
       credentials,
+      openBatched: (key) => this.#batch?.open(key),
       onEnded: (ended, pathKeys) => this.#forget(ended, pathKeys),
     });
     this.#peers.add(peer);
@@ -195,6 +205,7 @@ export class WebRtcPort {
       connection.close();
     }
     this.#tcp.close();
+    this.#batch?.close();
     this.#udp.close();
   }
 
@@ -209,6 +220,7 @@ export class WebRtcPort {
     });
     this.#growBuffers();
     this.#udpSender = openUdpSender(this.#udp);
+    this.#batch = this.#openBatch();
     const bound = this.#udp.address().port;
     this.#endpoints = addresses.map((address) => ({ address, port: bound }));
     if (this.#options.tcpEnabled) {
@@ -225,6 +237,19 @@ export class WebRtcPort {
       });
     });
     this.#isTcpListening = true;
+  }
+
+  /** Said once: what way packets go, and why. */
+  #openBatch(): PacketBatch | undefined {
+    const { native, reason } = loadNative(this.#options.native);
+    const fd = descriptorOf(this.#udp);
+    if (native === undefined || fd === undefined) {
+      this.#log.info('webrtc.native.none', { reason: reason ?? 'this Node hides the descriptor of its socket' });
+      return undefined;
+    }
+    const mayCut = native.udp.kernelCuts();
+    this.#log.info('webrtc.native.open', { segmentation: mayCut });
+    return new PacketBatch(new native.udp.UdpBatch(fd, mayCut));
   }
 
   #growBuffers(): void {
@@ -372,11 +397,28 @@ export class WebRtcPort {
       'Datagrams refused by the bounded queue or by the kernel, since the start',
       () => this.sendErrorCount,
     );
+    if (this.#batch !== undefined) {
+      registerBatchMetrics(metrics, this.#batch);
+    }
     metrics.observedGauge('webrtc_tcp_connections_open', 'ICE-TCP connections', () => this.#connections.size);
   }
 }
 
 export type WebRtcPortParts = { readonly clock: Clock; readonly log: Log; readonly metrics: Metrics };
+
+const registerBatchMetrics = (metrics: Metrics, batch: PacketBatch): void => {
+  const since = 'by the native back end, since the start';
+  const gauge = (name: string, help: string, value: () => number): void =>
+    metrics.observedGauge(`webrtc_native_${name}`, `${help} ${since}`, value);
+  gauge('datagrams', 'Datagrams sent', () => batch.counts.sent);
+  gauge('send_calls', 'Calls of the kernel to send them', () => batch.counts.calls);
+  gauge('kernel_full', 'Times that the kernel took no more and datagrams had to wait', () => batch.counts.full);
+  gauge(
+    'uncut_writes',
+    'Writes that the kernel would not cut into datagrams, sent one by one',
+    () => batch.counts.uncut,
+  );
+};
 
 const udpKey = (address: string, port: number): string => `udp ${address} ${port}`;
 

@@ -67,6 +67,7 @@ export const viewerRig = ({ hasRtx = true } = {}): ViewerRig => {
       }
       return payload.byteLength;
     },
+    flush: () => undefined,
   };
   const peer = { path: { isCongested: false } };
   const stream = new OutgoingStream({

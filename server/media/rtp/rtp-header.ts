@@ -61,12 +61,11 @@ const writeExtensions = (target: Buffer, start: number, fields: RtpFields, ids: 
     at += 3;
   }
   if (ids.playoutDelay > 0) {
-    const minUnits = playoutDelayUnits(fields.playoutDelayMs);
-    const maxUnits = Math.max(minUnits, playoutDelayUnits(fields.playoutDelayMaxMs));
+    const delay24 = playoutDelayWord(fields);
     target[at] = (ids.playoutDelay << 4) | 2;
-    target[at + 1] = minUnits >> 4;
-    target[at + 2] = ((minUnits & 0x0f) << 4) | (maxUnits >> 8);
-    target[at + 3] = maxUnits & 0xff;
+    target[at + 1] = delay24 >> 16;
+    target[at + 2] = (delay24 >> 8) & 0xff;
+    target[at + 3] = delay24 & 0xff;
     at += 4;
   }
   while ((at - start) % 4 !== 0) {
@@ -76,6 +75,12 @@ const writeExtensions = (target: Buffer, start: number, fields: RtpFields, ids: 
   target.writeUInt16BE(EXTENSION_PROFILE, start);
   target.writeUInt16BE((at - start - EXTENSION_HEADER_BYTES) / 4, start + 2);
   return at;
+};
+
+/** The extension's 24 bits: the least delay and the most, 12 bits each. */
+export const playoutDelayWord = ({ playoutDelayMs, playoutDelayMaxMs }: RtpFields): number => {
+  const minUnits = playoutDelayUnits(playoutDelayMs);
+  return (minUnits << 12) | Math.max(minUnits, playoutDelayUnits(playoutDelayMaxMs));
 };
 
 /** A minimum of 0 switches Chrome's jitter buffer off (CONGESTION 0, decision 6), so 10 ms is the least. */

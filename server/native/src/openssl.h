@@ -16,8 +16,11 @@ void EVP_CIPHER_CTX_free(EVP_CIPHER_CTX* context);
 int EVP_CIPHER_CTX_ctrl(EVP_CIPHER_CTX* context, int type, int number, void* pointer);
 const EVP_CIPHER* EVP_aes_128_gcm(void);
 int EVP_EncryptInit_ex(EVP_CIPHER_CTX* context, const EVP_CIPHER* type, struct engine_st* engine, const unsigned char* key, const unsigned char* iv);
-int EVP_EncryptUpdate(EVP_CIPHER_CTX* context, unsigned char* out, int* outBytes, const unsigned char* in, int inBytes);
-int EVP_EncryptFinal_ex(EVP_CIPHER_CTX* context, unsigned char* out, int* outBytes);
+int EVP_EncryptUpdate(EVP_CIPHER_CTX* context, unsigned char* out, int* out_bytes, const unsigned char* in, int in_bytes);
+int EVP_EncryptFinal_ex(EVP_CIPHER_CTX* context, unsigned char* out, int* out_bytes);
+int EVP_DecryptInit_ex(EVP_CIPHER_CTX* context, const EVP_CIPHER* type, struct engine_st* engine, const unsigned char* key, const unsigned char* iv);
+int EVP_DecryptUpdate(EVP_CIPHER_CTX* context, unsigned char* out, int* out_bytes, const unsigned char* in, int in_bytes);
+int EVP_DecryptFinal_ex(EVP_CIPHER_CTX* context, unsigned char* out, int* out_bytes);
 }
 
 constexpr int EVP_CTRL_AEAD_GET_TAG = 0x10;

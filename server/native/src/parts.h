@@ -7,6 +7,7 @@
 namespace sluice {
 
 bool InitSrtp(napi_env env, napi_value exports);
+bool InitUdpBatch(napi_env env, napi_value exports);
 
 }  // namespace sluice
 

@@ -1,41 +1,32 @@
-// AES-128-GCM as SRTP uses it.
+// AES-128-GCM as SRTP uses it, for those who want the bytes themselves.
+#include <memory>
+
+#include "gcm.h"
 #include "napi.h"
-#include "openssl.h"
 #include "parts.h"
 
 namespace sluice {
 namespace {
 
-constexpr size_t kKeyBytes = 16;
-constexpr size_t kIvBytes = 12;
-constexpr size_t kTagBytes = 16;
-
-bool Seal(EVP_CIPHER_CTX* context, const Bytes& key, const Bytes& iv, const Bytes& header, const Bytes& payload, uint8_t* out) {
-  int written = 0;
-  return EVP_EncryptInit_ex(context, EVP_aes_128_gcm(), nullptr, key.data, iv.data) == 1 &&
-         EVP_EncryptUpdate(context, nullptr, &written, header.data, static_cast<int>(header.size)) == 1 &&
-         EVP_EncryptUpdate(context, out, &written, payload.data, static_cast<int>(payload.size)) == 1 &&
-         EVP_EncryptFinal_ex(context, out + payload.size, &written) == 1 &&
-         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kTagBytes, out + payload.size) == 1;
-}
+constexpr size_t kSealMaxBytes = 65536;
 
 // seal(key, iv, header, payload, target): writes what is encrypted and its tag to the begin of `target`.
 napi_value SealOnce(napi_env env, napi_callback_info info) {
   napi_value values[5];
   Bytes key, iv, header, payload, target;
-  if (!ReadArguments(env, info, 5, values) || !ReadBytesOf(env, values[0], "key", kKeyBytes, &key) ||
-      !ReadBytesOf(env, values[1], "iv", kIvBytes, &iv) || !ReadBytes(env, values[2], "header", &header) ||
-      !ReadBytes(env, values[3], "payload", &payload) || !ReadBytesOf(env, values[4], "target", payload.size + kTagBytes, &target)) {
+  if (!ReadArguments(env, info, 5, values) || !ReadBytesOf(env, values[0], "key", kGcmKeyBytes, &key) ||
+      !ReadBytesOf(env, values[1], "iv", kGcmNonceBytes, &iv) || !ReadBytes(env, values[2], "header", &header) ||
+      !ReadBytes(env, values[3], "payload", &payload) ||
+      !ReadBytesOf(env, values[4], "target", payload.size + kGcmTagBytes, &target)) {
     return nullptr;
   }
-  if (header.size > 65536 || payload.size > 65536) {
+  if (header.size > kSealMaxBytes || payload.size > kSealMaxBytes) {
     ThrowRange(env, "header, payload: expected at most 65536 bytes");
     return nullptr;
   }
-  EVP_CIPHER_CTX* context = EVP_CIPHER_CTX_new();
-  const bool isSealed = context != nullptr && Seal(context, key, iv, header, payload, target.data);
-  EVP_CIPHER_CTX_free(context);
-  if (!isSealed) {
+  const uint8_t salt[kGcmSaltBytes] = {0};
+  GcmKey gcm(GcmKey::Direction::kSeal, key.data, salt);
+  if (!gcm.is_ready() || !gcm.Seal(iv.data, header.data, header.size, payload.data, payload.size, target.data)) {
     napi_throw_error(env, nullptr, "AES-128-GCM failed");
   }
   return nullptr;

@@ -32,6 +32,7 @@ export class BroadcastOutput {
   readonly #clock: Clock;
   readonly #metrics: OutMetrics;
   readonly #onEmpty: (output: BroadcastOutput) => void;
+  readonly #onAllOffered: () => void;
   readonly #isAdaptive: boolean;
   /** With the rendition each one asked for, if it asked for one. */
   readonly #wishes = new Map<ViewerSession, string | undefined>();
@@ -52,6 +53,8 @@ export class BroadcastOutput {
     metrics: OutMetrics;
     /** Who asks for nothing gets what the link carries, rather than the main video. */
     isAdaptive: boolean;
+    /** Every viewer was offered a picture, or sound. */
+    onAllOffered: () => void;
     onEmpty: (output: BroadcastOutput) => void;
   }) {
     this.broadcast = options.broadcast;
@@ -59,6 +62,7 @@ export class BroadcastOutput {
     this.#metrics = options.metrics;
     this.#isAdaptive = options.isAdaptive;
     this.#onEmpty = options.onEmpty;
+    this.#onAllOffered = options.onAllOffered;
     this.#stopListening = options.broadcast.listen({
       onStateChanged: (state) => {
         if (state === 'ended') {
@@ -192,6 +196,7 @@ export class BroadcastOutput {
     for (const session of this.#wishes.keys()) {
       session.onVideo(frame, rendition);
     }
+    this.#onAllOffered();
   }
 
   #sendDueAudio(): void {
@@ -202,6 +207,7 @@ export class BroadcastOutput {
         session.onAudio(frame);
       }
     }
+    this.#onAllOffered();
     const dueMs = this.#audioPacer.nextDueMs;
     this.#audioTimer = dueMs === undefined ? undefined : setTimeout(() => this.#sendDueAudio(), dueMs - nowMs);
   }

@@ -10,13 +10,20 @@ const TIMER_STEP_MS = 1;
 export class WakeUps<Sleeper> {
   readonly #clock: Clock;
   readonly #wake: (sleeper: Sleeper, nowMs: number) => void;
+  readonly #onAllWoken: () => void;
   readonly #wakeAtMs = new Map<Sleeper, number>();
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
 
-  constructor(clock: Clock, wake: (sleeper: Sleeper, nowMs: number) => void) {
-    this.#clock = clock;
-    this.#wake = wake;
+  constructor(options: {
+    clock: Clock;
+    wake: (sleeper: Sleeper, nowMs: number) => void;
+    /** Those who were due have been woken. */
+    onAllWoken: () => void;
+  }) {
+    this.#clock = options.clock;
+    this.#wake = options.wake;
+    this.#onAllWoken = options.onAllWoken;
   }
 
   /** Not before then; `Infinity`: not at all. What was said before no longer holds. */
@@ -57,6 +64,7 @@ export class WakeUps<Sleeper> {
       this.#wakeAtMs.delete(sleeper);
       this.#wake(sleeper, nowMs);
     }
+    this.#onAllWoken();
     this.#timerAtMs = Number.POSITIVE_INFINITY;
     let nextAtMs = Number.POSITIVE_INFINITY;
     for (const atMs of this.#wakeAtMs.values()) {

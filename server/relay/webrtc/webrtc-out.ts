@@ -26,7 +26,7 @@ import { controllerFactory } from './controllers.ts';
 import type { CounterOffer } from './counter-offers.ts';
 import { COUNTER_OFFER_VALID_MS, CounterOffers } from './counter-offers.ts';
 import type { MediaSender } from './media-sender.ts';
-import { NodeMediaSender } from './media-sender.ts';
+import { createMediaSender } from './media-sender.ts';
 import type { WebRtcOutOptions } from './options.ts';
 import { OutMetrics } from './out-metrics.ts';
 import { SOURCE_VIDEO_ID, isPlayable, selectVideo } from './rendition-selector.ts';
@@ -100,8 +100,12 @@ export class WebRtcOut {
     this.#congestion = options.congestion;
     const traces = new DecisionTraces(options.congestion.trace, options.log);
     this.#createController = options.createController ?? controllerFactory({ ...options, traces });
-    this.#sender = options.sender ?? new NodeMediaSender();
-    this.#wakeUps = new WakeUps(options.clock, (session, nowMs) => session.wake(nowMs));
+    this.#sender = options.sender ?? createMediaSender(options.port);
+    this.#wakeUps = new WakeUps({
+      clock: options.clock,
+      wake: (session, nowMs) => session.wake(nowMs),
+      onAllWoken: () => this.#sender.flush(),
+    });
     this.#housekeepingTimer = setInterval(() => this.#keepHouse(), HOUSEKEEPING_EVERY_MS);
     this.#housekeepingTimer.unref();
     options.metrics.observedGauge('webrtc_sessions_open', 'WHEP sessions', () => this.#sessions.size);
@@ -312,6 +316,7 @@ export class WebRtcOut {
       clock: this.#clock,
       metrics: this.#metrics,
       isAdaptive: this.#congestion.controller !== 'off',
+      onAllOffered: () => this.#sender.flush(),
       onEmpty: () => this.#outputs.delete(broadcast),
     });
     this.#outputs.set(broadcast, output);

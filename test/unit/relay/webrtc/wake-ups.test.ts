@@ -8,11 +8,12 @@ test('each is woken once when it wants to be, and again only when it says so', (
   context.mock.timers.enable({ apis: ['setTimeout'] });
   const clock = new ManualClock();
   const woken: [string, number][] = [];
-  const wakeUps = new WakeUps<string>(clock, (sleeper, nowMs) => {
+  const wake = (sleeper: string, nowMs: number): void => {
     woken.push([sleeper, nowMs]);
     // One that always has something to do must not keep the others from their turn.
     wakeUps.set(sleeper, sleeper === 'busy' && nowMs < 105 ? nowMs : Number.POSITIVE_INFINITY);
-  });
+  };
+  const wakeUps = new WakeUps<string>({ clock, wake, onAllWoken: () => undefined });
   const passMs = (durationMs: number): void => {
     for (let count = 0; count < durationMs; count += 1) {
       clock.advanceMs(1);

@@ -1,0 +1,468 @@
+// RTP of many viewers with one call: header, AES-128-GCM, kernel. JavaScript lists the packets as words, and the payloads that they share.
+//
+//     0 peer | 1 place in the payloads | 2 SSRC | 3 rollover counter | 4 payload type (7) marker (1) sequence number (16)
+//     5 timestamp | 6 id of playout delay (4) id of transport number (4) transport-wide number (16) | 7 least (12) and most (12) delay in 10 ms
+//
+// Everything is checked before anything leaves, so that a call that throws has sent nothing.
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "datagrams.h"
+#include "gcm.h"
+#include "napi.h"
+#include "parts.h"
+
+namespace sluice {
+namespace {
+
+constexpr size_t kWords = 8;
+constexpr size_t kPacketMaxCount = 1024;
+constexpr size_t kPeerMaxCount = 65536;
+constexpr size_t kPayloadMaxBytes = 1400;
+constexpr size_t kHeaderMaxBytes = 24;
+constexpr size_t kPacketMaxBytes = kHeaderMaxBytes + kPayloadMaxBytes + kGcmTagBytes;
+// The kernel's UDP_MAX_SEGMENTS, and the largest write it cuts.
+constexpr size_t kSegmentMaxCount = 64;
+constexpr size_t kWriteMaxBytes = 65000;
+
+constexpr napi_type_tag kTag = {0x5b1c93e0a4f14c7dULL, 0x9d52a7b0c3e8f611ULL};
+
+struct Peer {
+  Peer(const uint8_t* key, const uint8_t* salt) : gcm(GcmKey::Direction::kSeal, key, salt) {}
+  GcmKey gcm;
+  Address to{};
+  bool has_address = false;
+  // Until the kernel would not, on the way to this address.
+  bool may_cut = true;
+};
+
+struct Batch {
+  Batch(int fd, int family, bool may_cut) : datagrams(fd, family, may_cut) {}
+  Datagrams datagrams;
+  std::vector<std::unique_ptr<Peer>> peers;
+  std::vector<uint32_t> free_peers;
+  // Used anew by each call.
+  std::vector<Bytes> payloads;
+  std::vector<uint8_t> out;
+  std::vector<Message> messages;
+  std::vector<uint32_t> uncut_peers;
+
+  Peer* Find(uint32_t id) { return id < peers.size() ? peers[id].get() : nullptr; }
+
+  void LearnUncut() {
+    for (const uint32_t id : uncut_peers) {
+      if (Peer* peer = Find(id)) {
+        peer->may_cut = false;
+      }
+    }
+    uncut_peers.clear();
+  }
+};
+
+// Held by JavaScript; empty once closed.
+struct Handle {
+  std::unique_ptr<Batch> batch;
+};
+
+void Put16(uint8_t* at, uint32_t value) {
+  at[0] = static_cast<uint8_t>(value >> 8);
+  at[1] = static_cast<uint8_t>(value);
+}
+
+void Put32(uint8_t* at, uint32_t value) {
+  Put16(at, value >> 16);
+  Put16(at + 2, value);
+}
+
+// As writeRtpHeader (server/media/rtp/rtp-header.ts) does.
+size_t WriteHeader(uint8_t* at, const uint32_t* words) {
+  const uint32_t transport_id = (words[6] >> 16) & 0xf;
+  const uint32_t delay_id = (words[6] >> 20) & 0xf;
+  const bool has_extension = transport_id > 0 || delay_id > 0;
+  at[0] = has_extension ? 0x90 : 0x80;
+  at[1] = static_cast<uint8_t>(((words[4] >> 16) & 1) << 7 | ((words[4] >> 17) & 0x7f));
+  Put16(at + 2, words[4]);
+  Put32(at + 4, words[5]);
+  Put32(at + 8, words[2]);
+  if (!has_extension) {
+    return 12;
+  }
+  size_t end = 16;
+  if (transport_id > 0) {
+    at[end] = static_cast<uint8_t>(transport_id << 4 | 1);
+    Put16(at + end + 1, words[6]);
+    end += 3;
+  }
+  if (delay_id > 0) {
+    at[end] = static_cast<uint8_t>(delay_id << 4 | 2);
+    at[end + 1] = static_cast<uint8_t>(words[7] >> 16);
+    Put16(at + end + 2, words[7]);
+    end += 4;
+  }
+  while (end % 4 != 0) {
+    at[end++] = 0;
+  }
+  Put16(at + 12, 0xbede);
+  Put16(at + 14, static_cast<uint32_t>((end - 16) / 4));
+  return end;
+}
+
+// Joins the packet that ends the buffer to the message before it, where the kernel may cut both out of one write.
+void Append(Batch* batch, const Peer& peer, uint32_t id, size_t start, size_t bytes) {
+  std::vector<Message>& messages = batch->messages;
+  if (peer.may_cut && batch->datagrams.may_cut() && !messages.empty()) {
+    Message& last = messages.back();
+    const bool is_whole = last.bytes % last.segment_bytes == 0;
+    if (last.peer == id && is_whole && bytes <= last.segment_bytes && last.bytes / last.segment_bytes < kSegmentMaxCount &&
+        last.bytes + bytes <= kWriteMaxBytes) {
+      last.bytes += bytes;
+      return;
+    }
+  }
+  messages.push_back(Message{peer.to, id, start, bytes, bytes, false});
+}
+
+bool Seal(Batch* batch, const uint32_t* words, size_t count) {
+  batch->messages.clear();
+  size_t at = 0;
+  for (size_t index = 0; index < count; index += 1, words += kWords) {
+    Peer& peer = *batch->peers[words[0]];
+    const Bytes& payload = batch->payloads[words[1]];
+    uint8_t* head = batch->out.data() + at;
+    const size_t head_bytes = WriteHeader(head, words);
+    uint8_t nonce[kGcmNonceBytes];
+    peer.gcm.Nonce(words[2], static_cast<uint64_t>(words[3]) << 16 | (words[4] & 0xffff), nonce);
+    if (!peer.gcm.Seal(nonce, head, head_bytes, payload.data, payload.size, head + head_bytes)) {
+      return false;
+    }
+    const size_t bytes = head_bytes + payload.size + kGcmTagBytes;
+    Append(batch, peer, words[0], at, bytes);
+    at += bytes;
+  }
+  return true;
+}
+
+bool ReadAddress(const char* text, uint32_t port, int family, Address* out) {
+  std::memset(out, 0, sizeof *out);
+  if (family == AF_INET6) {
+    out->v6.sin6_family = AF_INET6;
+    out->v6.sin6_port = htons(static_cast<uint16_t>(port));
+    return inet_pton(AF_INET6, text, &out->v6.sin6_addr) == 1;
+  }
+  out->v4.sin_family = AF_INET;
+  out->v4.sin_port = htons(static_cast<uint16_t>(port));
+  return inet_pton(AF_INET, text, &out->v4.sin_addr) == 1;
+}
+
+Batch* Unwrap(napi_env env, napi_value receiver) {
+  bool is_ours = false;
+  void* data = nullptr;
+  if (napi_check_object_type_tag(env, receiver, &kTag, &is_ours) != napi_ok || !is_ours ||
+      napi_unwrap(env, receiver, &data) != napi_ok || data == nullptr) {
+    ThrowType(env, "expected a UdpBatch as receiver");
+    return nullptr;
+  }
+  Batch* batch = static_cast<Handle*>(data)->batch.get();
+  if (batch == nullptr) {
+    napi_throw_error(env, "NATIVE_BATCH_CLOSED", "the batch is closed");
+  }
+  return batch;
+}
+
+napi_value Number(napi_env env, double value) {
+  napi_value number;
+  return napi_create_double(env, value, &number) == napi_ok ? number : nullptr;
+}
+
+int DuplicateUdpSocket(uint32_t fd, int* family) {
+  int type = 0;
+  socklen_t bytes = sizeof type;
+  if (getsockopt(static_cast<int>(fd), SOL_SOCKET, SO_TYPE, &type, &bytes) != 0 || type != SOCK_DGRAM) {
+    return -1;
+  }
+  bytes = sizeof *family;
+  if (getsockopt(static_cast<int>(fd), SOL_SOCKET, SO_DOMAIN, family, &bytes) != 0 || (*family != AF_INET && *family != AF_INET6)) {
+    return -1;
+  }
+  return fcntl(static_cast<int>(fd), F_DUPFD_CLOEXEC, 0);
+}
+
+// new UdpBatch(fd, mayCut): for a bound UDP socket, which stays its owner's.
+napi_value Construct(napi_env env, napi_callback_info info) {
+  napi_value values[2], receiver, target;
+  uint32_t fd = 0;
+  bool may_cut = false;
+  if (napi_get_new_target(env, info, &target) != napi_ok || target == nullptr) {
+    ThrowType(env, "UdpBatch: expected new");
+    return nullptr;
+  }
+  if (!ReadArguments(env, info, 2, values, &receiver) || !ReadUint32(env, values[0], "fd", &fd)) {
+    return nullptr;
+  }
+  if (napi_get_value_bool(env, values[1], &may_cut) != napi_ok) {
+    ThrowType(env, "mayCut: expected a boolean");
+    return nullptr;
+  }
+  int family = 0;
+  const int own = fd > 0x7fffffff ? -1 : DuplicateUdpSocket(fd, &family);
+  if (own < 0) {
+    ThrowType(env, "fd: expected an open UDP socket");
+    return nullptr;
+  }
+  Handle* handle = new Handle{std::make_unique<Batch>(own, family, may_cut)};
+  const auto finalize = [](napi_env, void* data, void*) { delete static_cast<Handle*>(data); };
+  if (napi_wrap(env, receiver, handle, finalize, nullptr, nullptr) != napi_ok) {
+    delete handle;
+    ThrowType(env, "UdpBatch: expected a fresh object");
+    return nullptr;
+  }
+  if (napi_type_tag_object(env, receiver, &kTag) != napi_ok) {
+    ThrowType(env, "UdpBatch: expected a fresh object");
+  }
+  return receiver;
+}
+
+// addPeer(key, salt): its number, for `send`.
+napi_value AddPeer(napi_env env, napi_callback_info info) {
+  napi_value values[2], receiver;
+  Bytes key, salt;
+  Batch* batch = nullptr;
+  if (!ReadArguments(env, info, 2, values, &receiver) || (batch = Unwrap(env, receiver)) == nullptr ||
+      !ReadBytesOf(env, values[0], "key", kGcmKeyBytes, &key) || !ReadBytesOf(env, values[1], "salt", kGcmSaltBytes, &salt)) {
+    return nullptr;
+  }
+  if (batch->free_peers.empty() && batch->peers.size() >= kPeerMaxCount) {
+    ThrowRange(env, "too many peers");
+    return nullptr;
+  }
+  auto peer = std::make_unique<Peer>(key.data, salt.data);
+  if (!peer->gcm.is_ready()) {
+    napi_throw_error(env, nullptr, "AES-128-GCM refused the key");
+    return nullptr;
+  }
+  uint32_t id = static_cast<uint32_t>(batch->peers.size());
+  if (batch->free_peers.empty()) {
+    batch->peers.push_back(std::move(peer));
+  } else {
+    id = batch->free_peers.back();
+    batch->free_peers.pop_back();
+    batch->peers[id] = std::move(peer);
+  }
+  return Number(env, id);
+}
+
+// setAddress(peer, address, port): false when the address cannot be written down here (a scope, another family).
+napi_value SetAddress(napi_env env, napi_callback_info info) {
+  napi_value values[3], receiver, result;
+  uint32_t id = 0, port = 0;
+  char text[64];
+  size_t length = 0;
+  Batch* batch = nullptr;
+  if (!ReadArguments(env, info, 3, values, &receiver) || (batch = Unwrap(env, receiver)) == nullptr ||
+      !ReadUint32(env, values[0], "peer", &id) || !ReadUint32(env, values[2], "port", &port)) {
+    return nullptr;
+  }
+  if (napi_get_value_string_utf8(env, values[1], text, sizeof text, &length) != napi_ok) {
+    ThrowType(env, "address: expected a string");
+    return nullptr;
+  }
+  Peer* peer = batch->Find(id);
+  if (peer == nullptr || port == 0 || port > 65535) {
+    ThrowRange(env, "peer, port: expected a peer that is there, and a port");
+    return nullptr;
+  }
+  Address address;
+  const bool is_known = length == std::strlen(text) && ReadAddress(text, port, batch->datagrams.family(), &address);
+  peer->has_address = is_known;
+  peer->may_cut = true;
+  if (is_known) {
+    peer->to = address;
+  }
+  return napi_get_boolean(env, is_known, &result) == napi_ok ? result : nullptr;
+}
+
+// removePeer(peer): its number may be given to another.
+napi_value RemovePeer(napi_env env, napi_callback_info info) {
+  napi_value values[1], receiver;
+  uint32_t id = 0;
+  Batch* batch = nullptr;
+  if (!ReadArguments(env, info, 1, values, &receiver) || (batch = Unwrap(env, receiver)) == nullptr ||
+      !ReadUint32(env, values[0], "peer", &id)) {
+    return nullptr;
+  }
+  if (batch->Find(id) == nullptr) {
+    ThrowRange(env, "peer: expected one that is there");
+    return nullptr;
+  }
+  batch->peers[id].reset();
+  batch->free_peers.push_back(id);
+  return nullptr;
+}
+
+bool ReadWords(napi_env env, napi_value value, size_t count, const uint32_t** out) {
+  napi_typedarray_type type;
+  void* data = nullptr;
+  size_t length = 0;
+  bool is_typed = false;
+  if (napi_is_typedarray(env, value, &is_typed) != napi_ok || !is_typed ||
+      napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok || type != napi_uint32_array ||
+      data == nullptr || length < count * kWords) {
+    ThrowType(env, "words: expected a Uint32Array with eight words for each packet");
+    return false;
+  }
+  *out = static_cast<const uint32_t*>(data);
+  return true;
+}
+
+// May run JavaScript (getters, proxies), which may do as it likes with everything: nothing may be held while it does.
+bool ReadItems(napi_env env, napi_value list, std::vector<napi_value>* out) {
+  uint32_t count = 0;
+  bool is_array = false;
+  if (napi_is_array(env, list, &is_array) != napi_ok || !is_array || napi_get_array_length(env, list, &count) != napi_ok ||
+      count > kPacketMaxCount) {
+    ThrowType(env, "payloads: expected an array, of at most 1024");
+    return false;
+  }
+  out->resize(count);
+  for (uint32_t index = 0; index < count; index += 1) {
+    if (napi_get_element(env, list, index, &(*out)[index]) != napi_ok) {
+      ThrowType(env, "payloads: expected Uint8Arrays");
+      return false;
+    }
+  }
+  return true;
+}
+
+bool ReadPayloads(napi_env env, const std::vector<napi_value>& items, std::vector<Bytes>* out) {
+  out->resize(items.size());
+  for (size_t index = 0; index < items.size(); index += 1) {
+    if (!ReadBytes(env, items[index], "payloads", &(*out)[index])) {
+      return false;
+    }
+    if ((*out)[index].size == 0 || (*out)[index].size > kPayloadMaxBytes) {
+      ThrowRange(env, "payloads: expected 1 to 1400 bytes each");
+      return false;
+    }
+  }
+  return true;
+}
+
+bool CheckPackets(napi_env env, Batch* batch, const uint32_t* words, size_t count) {
+  for (size_t index = 0; index < count; index += 1, words += kWords) {
+    const Peer* peer = batch->Find(words[0]);
+    if (peer == nullptr || !peer->has_address || words[1] >= batch->payloads.size()) {
+      ThrowRange(env, "words: expected peers that are there and have an address, and payloads of the list");
+      return false;
+    }
+  }
+  return true;
+}
+
+// send(words, count, payloads): how many writes wait for the kernel; above 0, `retry` is to be called soon.
+napi_value Send(napi_env env, napi_callback_info info) {
+  napi_value values[3], receiver;
+  uint32_t count = 0;
+  const uint32_t* words = nullptr;
+  Batch* batch = nullptr;
+  std::vector<napi_value> items;
+  if (!ReadArguments(env, info, 3, values, &receiver) || !ReadUint32(env, values[1], "count", &count)) {
+    return nullptr;
+  }
+  if (count > kPacketMaxCount) {
+    ThrowRange(env, "count: expected at most 1024");
+    return nullptr;
+  }
+  if (!ReadItems(env, values[2], &items) || (batch = Unwrap(env, receiver)) == nullptr ||
+      !ReadPayloads(env, items, &batch->payloads) || !ReadWords(env, values[0], count, &words) || !CheckPackets(env, batch, words, count)) {
+    return nullptr;
+  }
+  if (batch->out.size() < count * kPacketMaxBytes) {
+    batch->out.resize(count * kPacketMaxBytes);
+  }
+  if (!Seal(batch, words, count)) {
+    napi_throw_error(env, nullptr, "AES-128-GCM failed");
+    return nullptr;
+  }
+  batch->datagrams.Send(batch->out.data(), &batch->messages, &batch->uncut_peers);
+  batch->LearnUncut();
+  return Number(env, static_cast<double>(batch->datagrams.waiting_count()));
+}
+
+// retry(): as `send` of nothing.
+napi_value Retry(napi_env env, napi_callback_info info) {
+  napi_value receiver;
+  Batch* batch = nullptr;
+  if (!ReadArguments(env, info, 0, nullptr, &receiver) || (batch = Unwrap(env, receiver)) == nullptr) {
+    return nullptr;
+  }
+  batch->datagrams.Retry(&batch->uncut_peers);
+  batch->LearnUncut();
+  return Number(env, static_cast<double>(batch->datagrams.waiting_count()));
+}
+
+napi_value Counts(napi_env env, napi_callback_info info) {
+  napi_value receiver, result;
+  Batch* batch = nullptr;
+  if (!ReadArguments(env, info, 0, nullptr, &receiver) || (batch = Unwrap(env, receiver)) == nullptr ||
+      napi_create_object(env, &result) != napi_ok) {
+    return nullptr;
+  }
+  const DatagramCounts& counts = batch->datagrams.counts();
+  const struct {
+    const char* name;
+    double value;
+  } fields[] = {{"sent", counts.sent},       {"calls", counts.calls}, {"refused", counts.refused},
+                {"dropped", counts.dropped}, {"full", counts.full},   {"uncut", counts.uncut}};
+  for (const auto& field : fields) {
+    if (napi_set_named_property(env, result, field.name, Number(env, field.value)) != napi_ok) {
+      return nullptr;
+    }
+  }
+  return result;
+}
+
+// close(): gives the socket and the keys back; what waits is lost. Anything after it throws.
+napi_value Close(napi_env env, napi_callback_info info) {
+  napi_value receiver;
+  void* data = nullptr;
+  if (!ReadArguments(env, info, 0, nullptr, &receiver) || Unwrap(env, receiver) == nullptr ||
+      napi_unwrap(env, receiver, &data) != napi_ok) {
+    return nullptr;
+  }
+  static_cast<Handle*>(data)->batch.reset();
+  return nullptr;
+}
+
+napi_value KernelCuts(napi_env env, napi_callback_info) {
+  napi_value result;
+  return napi_get_boolean(env, KernelCutsDatagrams(), &result) == napi_ok ? result : nullptr;
+}
+
+}  // namespace
+
+bool InitUdpBatch(napi_env env, napi_value exports) {
+  const napi_property_descriptor methods[] = {
+      {"addPeer", nullptr, AddPeer, nullptr, nullptr, nullptr, napi_default_method, nullptr},
+      {"setAddress", nullptr, SetAddress, nullptr, nullptr, nullptr, napi_default_method, nullptr},
+      {"removePeer", nullptr, RemovePeer, nullptr, nullptr, nullptr, napi_default_method, nullptr},
+      {"send", nullptr, Send, nullptr, nullptr, nullptr, napi_default_method, nullptr},
+      {"retry", nullptr, Retry, nullptr, nullptr, nullptr, napi_default_method, nullptr},
+      {"counts", nullptr, Counts, nullptr, nullptr, nullptr, napi_default_method, nullptr},
+      {"close", nullptr, Close, nullptr, nullptr, nullptr, napi_default_method, nullptr},
+  };
+  napi_value part, constructor;
+  return napi_create_object(env, &part) == napi_ok &&
+         napi_define_class(env, "UdpBatch", NAPI_AUTO_LENGTH, Construct, nullptr, sizeof methods / sizeof *methods, methods, &constructor) ==
+             napi_ok &&
+         napi_set_named_property(env, part, "UdpBatch", constructor) == napi_ok && Export(env, part, "kernelCuts", KernelCuts) &&
+         napi_set_named_property(env, exports, "udp", part) == napi_ok;
+}
+
+}  // namespace sluice
