@@ -13,7 +13,7 @@ import { createDecodeCheck } from '../../transcode/av1/decode-check.ts';
 import { ESSENTIALS_DEFAULTS } from '../../transcode/essentials.ts';
 import { LADDER_DEFAULTS, SPEEDS_DEFAULT } from '../../transcode/ladder-plan.ts';
 import type { LadderSetup } from '../../transcode/ladder.ts';
-import { LADDER_RUN_DEFAULTS, Ladder } from '../../transcode/ladder.ts';
+import { Ladder, ladderRunOptions } from '../../transcode/ladder.ts';
 import { encodeAv1Clip } from '../support/av1-clip.ts';
 import { ffmpegMissing, makeElementaryStreams } from '../support/ffmpeg-media.ts';
 import { feedLive } from '../support/live-feed.ts';
@@ -37,7 +37,7 @@ class Scene {
       options: { ...LADDER_DEFAULTS, ...CALM, sidesPx: [144], av1: 'on', bitsPerPxMax: 1 },
       ffmpegPath: 'ffmpeg',
       // Whether every picture is there is asked here; a busy machine may take its time.
-      run: { ...LADDER_RUN_DEFAULTS, lagMaxMs: 10_000 },
+      run: ladderRunOptions({ lagMaxMs: 10_000 }),
       backoff: ESSENTIALS_DEFAULTS.backoff,
       speeds: SPEEDS_DEFAULT,
       coreCount: 2,

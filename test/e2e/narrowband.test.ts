@@ -9,7 +9,7 @@ import { Metrics } from '../../server/observability/metrics.ts';
 import { Rendition } from '../../server/relay/rendition.ts';
 import { ESSENTIALS_DEFAULTS } from '../../transcode/essentials.ts';
 import { LADDER_DEFAULTS, SPEEDS_DEFAULT } from '../../transcode/ladder-plan.ts';
-import { LADDER_RUN_DEFAULTS, Ladder } from '../../transcode/ladder.ts';
+import { Ladder, ladderRunOptions } from '../../transcode/ladder.ts';
 import type { QualityModel } from '../../transcode/narrowband/quality-model.ts';
 import { ffmpegMissing, makeElementaryStreams } from '../support/ffmpeg-media.ts';
 import { feedLive } from '../support/live-feed.ts';
@@ -38,7 +38,7 @@ test(
       // Whether every picture is there is asked here; a busy machine may take its time, and sheds nothing for it.
       options: { ...LADDER_DEFAULTS, sidesPx: [144, 120], bitsPerPxMax: 1, shedLagMs: 60_000, shedLeftOutRatio: 1 },
       ffmpegPath: 'ffmpeg',
-      run: { ...LADDER_RUN_DEFAULTS, lagMaxMs: 10_000 },
+      run: ladderRunOptions({ lagMaxMs: 10_000 }),
       ...{ backoff: ESSENTIALS_DEFAULTS.backoff, speeds: SPEEDS_DEFAULT, coreCount: 2, qualityModel: MODEL },
       ...{ clock: systemClock, log: silentLog, metrics: new Metrics({ collectDefaults: false }) },
       output: {
