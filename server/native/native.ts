@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { messageOf } from '../base/errors.ts';
+import type { DtlsBinding } from './dtls-binding.ts';
 import type { SrtpBinding } from './srtp-binding.ts';
 import type { UdpBinding } from './udp-binding.ts';
 
@@ -14,6 +15,7 @@ import type { UdpBinding } from './udp-binding.ts';
 export type Native = {
   readonly srtp: SrtpBinding;
   readonly udp: UdpBinding;
+  readonly dtls: DtlsBinding;
 };
 
 export type NativeMode = 'auto' | 'off';

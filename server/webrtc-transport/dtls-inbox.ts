@@ -1,21 +1,28 @@
 /**
- * What a DTLS client sends during the handshake, put in order for a server that must see each message once (RFC 6347 4.2.2 to 4.2.4):
- * fragments are joined, messages that came too early wait, repeated ones are taken out and reported as a retransmission, and the
- * encrypted Finished waits for all that comes before it. werift handles none of this: a repeated ClientKeyExchange makes it derive
- * its keys anew from too many messages, and then the two sides never agree.
+ * What a DTLS peer sends during the handshake, put in order for an engine that must see each message once (RFC 6347 4.2.2 to 4.2.4):
+ * fragments are joined, messages that came too early wait, repeated ones are taken out and reported as a retransmission, and the change of ciphers and
+ * the encrypted Finished wait for all that comes before them. werift handles none of this: a repeated ClientKeyExchange makes it derive
+ * its keys anew from too many messages, and then the two sides never agree. OpenSSL does, but keeps 16 kB for each record that is early, and code that joins a stranger's fragments has
+ * had holes before; so it gets whole messages too, under numbers of our own, because it takes a repeated number for a replay.
  *
  *     record     content type 1 | version 2 | epoch 2 | sequence number 6 | length 2 | fragment
  *     handshake  message type 1 | length 3 | message sequence 2 | fragment offset 3 | fragment length 3 | body
  */
+import type { DtlsRole } from './dtls.ts';
+
 const RECORD_HEADER_BYTES = 13;
 const HANDSHAKE_HEADER_BYTES = 12;
 const CONTENT_CHANGE_CIPHER_SPEC = 20;
 const CONTENT_HANDSHAKE = 22;
-const CERTIFICATE_VERIFY = 15;
+const CERTIFICATE = 11;
+const CLIENT_KEY_EXCHANGE = 16;
+const EMPTY_LIST_BYTES = 3;
+/** The message before the other side's Finished: ServerHelloDone, CertificateVerify. */
+const LAST_PLAIN: Readonly<Record<DtlsRole, number>> = { client: 14, server: 15 };
 
-/** A browser's certificate takes under 1 kB, its ClientHello under 2. */
-const MESSAGE_MAX_BYTES = 16_384;
-/** Messages of a client's handshake: two ClientHellos, Certificate, ClientKeyExchange, CertificateVerify, Finished. */
+/** A browser's certificate takes under 1 kB, its ClientHello under 2. With its header it fits into one record. */
+const MESSAGE_MAX_BYTES = 16_384 - HANDSHAKE_HEADER_BYTES;
+/** Messages of a client's handshake: two ClientHellos, Certificate, ClientKeyExchange, CertificateVerify, Finished; of a server's one more. */
 const MESSAGE_MAX_COUNT = 8;
 const EPOCH_PLAIN = 0;
 
@@ -30,10 +37,18 @@ type Message = { readonly body: Buffer; readonly type: number; readonly has: Uin
 
 export class DtlsInbox {
   readonly #early = new Map<number, Message>();
+  #lastPlainType: number;
   #nextSeq16 = 0;
+  #recordCount = 0;
   #mayFinish = false;
+  #waitingChange: Buffer | undefined;
   #waitingFinished: Buffer | undefined;
   #hasFinished = false;
+
+  /** For whoever has this role: what comes is the other's. */
+  constructor(role: DtlsRole = 'server') {
+    this.#lastPlainType = LAST_PLAIN[role];
+  }
 
   /** One datagram. What is malformed or beyond the caps is left out. */
   take(datagram: Buffer): DtlsIntake {
@@ -41,21 +56,25 @@ export class DtlsInbox {
     let isRetransmission = false;
     for (const record of splitRecords(datagram)) {
       const isPlain = record.readUInt16BE(3) === EPOCH_PLAIN;
-      if (record[0] !== CONTENT_HANDSHAKE) {
-        // The change of ciphers says nothing that the epoch does not; repeated ones would only confuse.
-        if (record[0] !== CONTENT_CHANGE_CIPHER_SPEC || !this.#hasFinished) {
-          records.push(record);
-        }
-      } else if (isPlain) {
+      if (record[0] === CONTENT_HANDSHAKE && isPlain) {
         isRetransmission = this.#takePlain(record, records) || isRetransmission;
       } else if (this.#hasFinished) {
-        isRetransmission = true;
-      } else {
+        isRetransmission ||= record[0] === CONTENT_HANDSHAKE;
+        // Nothing that is not encrypted counts any more.
+        if (!isPlain && record[0] !== CONTENT_HANDSHAKE) {
+          records.push(record);
+        }
+      } else if (record[0] === CONTENT_HANDSHAKE) {
         this.#waitingFinished ??= record;
+      } else if (record[0] === CONTENT_CHANGE_CIPHER_SPEC) {
+        this.#waitingChange ??= record;
+      } else if (isPlain) {
+        records.push(this.#number(Buffer.from(record)));
       }
     }
-    if (this.#mayFinish && this.#waitingFinished !== undefined) {
-      records.push(this.#waitingFinished);
+    if (this.#mayFinish && this.#waitingChange !== undefined && this.#waitingFinished !== undefined) {
+      records.push(this.#number(Buffer.from(this.#waitingChange)), this.#waitingFinished);
+      this.#waitingChange = undefined;
       this.#waitingFinished = undefined;
       this.#hasFinished = true;
     }
@@ -101,11 +120,22 @@ export class DtlsInbox {
       if (message === undefined || message.missingBytes > 0) {
         return;
       }
-      records.push(buildRecord(like, message, this.#nextSeq16));
+      records.push(this.#number(buildRecord(like, message, this.#nextSeq16)));
       this.#early.delete(this.#nextSeq16);
       this.#nextSeq16 += 1;
-      this.#mayFinish ||= message.type === CERTIFICATE_VERIFY;
+      if (message.type === CERTIFICATE && message.body.length <= EMPTY_LIST_BYTES) {
+        // Who has no certificate has nothing to verify.
+        this.#lastPlainType = CLIENT_KEY_EXCHANGE;
+      }
+      this.#mayFinish ||= message.type === this.#lastPlainType;
     }
+  }
+
+  /** Record sequence numbers as if nothing had been lost, repeated or turned round. */
+  #number(record: Buffer): Buffer {
+    record.writeUIntBE(this.#recordCount, 5, 6);
+    this.#recordCount += 1;
+    return record;
   }
 }
 
@@ -156,7 +186,7 @@ const addFragment = (message: Message, { offsetBytes, bytes }: Fragment): void =
   }
 };
 
-/** A record that holds the message whole; version, epoch and sequence number as in `like`. */
+/** A record that holds the message whole; version and epoch as in `like`. */
 const buildRecord = (like: Buffer, { body, type }: Message, messageSeq16: number): Buffer => {
   const record = Buffer.alloc(RECORD_HEADER_BYTES + HANDSHAKE_HEADER_BYTES + body.length);
   like.copy(record, 0, 0, RECORD_HEADER_BYTES);

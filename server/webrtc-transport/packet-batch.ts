@@ -6,7 +6,7 @@ import { PACKET_WORDS } from '../native/udp-binding.ts';
 import type { DatagramCounts, UdpBatchBinding } from '../native/udp-binding.ts';
 import type { MasterKey } from './srtp.ts';
 import { deriveAll } from './srtp.ts';
-import { AEAD_AES_128_GCM } from './werift-dtls.ts';
+import { AEAD_AES_128_GCM } from './dtls.ts';
 
 /** Few enough that the first of many viewers does not wait for the last, enough that a call costs nothing beside them. */
 const BATCH_COUNT = 128;

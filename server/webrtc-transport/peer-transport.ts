@@ -13,8 +13,9 @@ import { SrtcpContext, SrtpProtector } from './srtp.ts';
 import { SrtpOpener } from './srtp-opener.ts';
 import type { StunMessage } from './stun.ts';
 import { hasValidIntegrity } from './stun.ts';
-import type { DtlsFingerprint, DtlsIdentity, SrtpKeys } from './werift-dtls.ts';
-import { DtlsHandshake } from './werift-dtls.ts';
+import type { DtlsFingerprint, SrtpKeys } from './dtls.ts';
+import type { DtlsIdentity } from './dtls-handshake.ts';
+import { DtlsHandshake } from './dtls-handshake.ts';
 
 /** A way to the peer: a UDP address on the shared socket, or a TCP connection. */
 export type Path = {
@@ -185,7 +186,7 @@ export class PeerTransport {
   }
 
   onDtls(datagram: Buffer): void {
-    this.#dtls.onDatagram(datagram);
+    this.#dtls.onDatagram(datagram, this.#clock.nowMs());
   }
 
   /** RTP or RTCP, told apart as RFC 5761 4 has it. */
@@ -222,6 +223,7 @@ export class PeerTransport {
   /** To be called about once a second. */
   checkLiveness(): void {
     const nowMs = this.#clock.nowMs();
+    this.#dtls.onTimer(nowMs);
     if (this.#connectedAtMs === undefined && nowMs - this.#openedAtMs > this.#limits.connectMaxMs) {
       this.close('connect_timeout');
     } else if (this.#connectedAtMs !== undefined && nowMs - this.#lastHeardAtMs > this.#limits.livenessMaxMs) {
@@ -234,10 +236,10 @@ export class PeerTransport {
     if (!this.#closer.close(reason)) {
       return;
     }
-    this.#dtls.close();
     this.#onEnded(this, [...this.#paths.keys()]);
     this.#listener?.onClosed(reason);
     this.#batched?.close();
+    this.#dtls.close();
     for (const path of this.#paths.values()) {
       path.close();
     }

@@ -1,6 +1,6 @@
 /** Reads an SDP offer (RFC 8866, RFC 8829 5.8) as a browser or an encoder makes it. Strict about what we need, blind to the rest. */
 import { ProtocolError } from '../base/errors.ts';
-import type { DtlsFingerprint } from './werift-dtls.ts';
+import type { DtlsFingerprint } from './dtls.ts';
 
 export type SdpDirection = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
 

@@ -6,7 +6,7 @@ import { createCipheriv, createDecipheriv, createHmac, timingSafeEqual } from 'n
 import { ProtocolError } from '../base/errors.ts';
 import type { MasterKey, SessionKeys } from './srtp.ts';
 import { GCM_TAG_BYTES, HMAC_TAG_BYTES, deriveAll, writeCounterIv, xorInto } from './srtp.ts';
-import { AEAD_AES_128_GCM } from './werift-dtls.ts';
+import { AEAD_AES_128_GCM } from './dtls.ts';
 
 const FAILED = 'SRTP_AUTHENTICATION_FAILED';
 const HEADER_BYTES = 12;

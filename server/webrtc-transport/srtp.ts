@@ -5,8 +5,8 @@
 import { createCipheriv, createDecipheriv, createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { ProtocolError } from '../base/errors.ts';
-import type { SrtpProfile } from './werift-dtls.ts';
-import { AEAD_AES_128_GCM } from './werift-dtls.ts';
+import type { SrtpProfile } from './dtls.ts';
+import { AEAD_AES_128_GCM } from './dtls.ts';
 
 /** What protection adds to an RTP packet at most. */
 export const SRTP_TAG_MAX_BYTES = 16;

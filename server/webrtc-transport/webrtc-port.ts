@@ -25,8 +25,9 @@ import { STUN_BINDING_REQUEST, buildBindingSuccess, isStun, parseStun } from './
 import { TcpConnection } from './tcp-connection.ts';
 import type { UdpSender } from './udp-sender.ts';
 import { descriptorOf, openUdpSender } from './udp-sender.ts';
-import type { DtlsFingerprint, DtlsIdentity } from './werift-dtls.ts';
-import { createDtlsIdentity } from './werift-dtls.ts';
+import type { DtlsFingerprint } from './dtls.ts';
+import type { DtlsIdentity } from './dtls-handshake.ts';
+import { createDtlsIdentity } from './dtls-handshake.ts';
 
 export type WebRtcPortOptions = PeerLimits & {
   readonly listenAddress: string;
@@ -107,7 +108,7 @@ export class WebRtcPort {
   /** Binds the port and makes the certificate. Rejects with `WorldError` `WEBRTC_PORT_UNAVAILABLE`, or `TypeError` for a wrong address. */
   static async open(options: WebRtcPortOptions, parts: WebRtcPortParts): Promise<WebRtcPort> {
     const addresses = announcedAddresses(options.announcedAddresses, options.listenAddress);
-    const identity = await createDtlsIdentity();
+    const identity = await createDtlsIdentity(loadNative(options.native).native?.dtls);
     for (let drawCount = 1; ; drawCount += 1) {
       const port = new WebRtcPort(options, parts, identity);
       try {

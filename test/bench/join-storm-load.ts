@@ -82,6 +82,7 @@ const join = async (index: number, startedAtMs: number): Promise<void> => {
       offer: (own) => offerSdp(own),
       post: async (offer) => postUntilIn(offer, localAddress),
       mediaHost: '127.0.0.1',
+      isCrowd: true,
       onMedia: () => undefined,
     });
     tally.joinedCount += 1;

@@ -26,8 +26,8 @@ import type { PeerTransport } from '../../server/webrtc-transport/peer-transport
 import type { MasterKey } from '../../server/webrtc-transport/srtp.ts';
 import { SrtpProtector } from '../../server/webrtc-transport/srtp.ts';
 import { descriptorOf } from '../../server/webrtc-transport/udp-sender.ts';
-import type { SrtpProfile } from '../../server/webrtc-transport/werift-dtls.ts';
-import { AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80 } from '../../server/webrtc-transport/werift-dtls.ts';
+import type { SrtpProfile } from '../../server/webrtc-transport/dtls.ts';
+import { AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80 } from '../../server/webrtc-transport/dtls.ts';
 import { WEBRTC_PORT_DEFAULTS, WebRtcPort } from '../../server/webrtc-transport/webrtc-port.ts';
 import { openWebRtcSetup } from '../support/webrtc-setup.ts';
 import type { Bench, BenchRow } from './row.ts';

@@ -8,10 +8,9 @@ import {
   AEAD_AES_128_GCM,
   AES_CM_128_HMAC_SHA1_80,
   type DtlsFingerprint,
-  type DtlsIdentity,
-  type DtlsListener,
   type SrtpKeys,
-} from '../../server/webrtc-transport/werift-dtls.ts';
+} from '../../server/webrtc-transport/dtls.ts';
+import type { DtlsIdentity, DtlsListener } from '../../server/webrtc-transport/dtls-handshake.ts';
 
 type Subscription = { subscribe(listener: (value?: unknown) => void): void };
 type WeriftDtlsClient = {

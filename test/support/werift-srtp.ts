@@ -1,6 +1,6 @@
 /** SRTP and SRTCP by werift, from the keys of a handshake: a second opinion on ours, and what opens packets for the load. */
 import { createRequire } from 'node:module';
-import type { SrtpKeys } from '../../server/webrtc-transport/werift-dtls.ts';
+import type { SrtpKeys } from '../../server/webrtc-transport/dtls.ts';
 
 /** Both throw on what is not authentic. */
 export type WeriftSession = { encrypt(bytes: Buffer): Buffer; decrypt(bytes: Buffer): Buffer };

@@ -7,6 +7,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { isIP, isIPv6 } from 'node:net';
 import { WorldError } from '../../server/base/errors.ts';
+import { loadNative } from '../../server/native/native.ts';
 import type { HttpAnswer } from '../../server/base/http-exchange.ts';
 import { parseSdpOffer, type SdpOffer } from '../../server/webrtc-transport/sdp-offer.ts';
 import {
@@ -18,13 +19,13 @@ import {
   STUN_BINDING_REQUEST,
   STUN_BINDING_SUCCESS,
 } from '../../server/webrtc-transport/stun.ts';
+import type { SrtpKeys } from '../../server/webrtc-transport/dtls.ts';
 import {
   createDtlsIdentity,
   DtlsHandshake,
   type DtlsIdentity,
   type DtlsListener,
-  type SrtpKeys,
-} from '../../server/webrtc-transport/werift-dtls.ts';
+} from '../../server/webrtc-transport/dtls-handshake.ts';
 import { DtlsClientHandshake } from './dtls-client.ts';
 
 const CONNECT_MAX_MS = 15_000;
@@ -45,7 +46,9 @@ export type WhepTransportOptions = {
   readonly post: (offer: string) => Promise<HttpAnswer>;
   /** Where media comes from, whatever the answer's candidates say: only their port counts then. Without it, the first candidate. */
   readonly mediaHost?: string;
-  /** SRTP protection profiles offered, best first: 7 is AEAD_AES_128_GCM, 1 is AES_CM_128_HMAC_SHA1_80. */
+  /** OpenSSL shakes hands where there is a native back end, for crowds: a tenth of the CPU. Without it werift, a second opinion on ours. */
+  readonly isCrowd?: boolean;
+  /** SRTP protection profiles offered (not of a crowd), best first: 7 is AEAD_AES_128_GCM, 1 is AES_CM_128_HMAC_SHA1_80. */
   readonly srtpProfiles?: readonly number[];
   /** RTP and RTCP, still protected; may come before the keys. */
   readonly onMedia: (datagram: Buffer) => void;
@@ -56,7 +59,16 @@ export type WhepTransportOptions = {
 /** How long each stage took. */
 export type WhepStages = { readonly answerMs: number; readonly iceMs: number; readonly dtlsMs: number };
 
-let sharedIdentity: Promise<DtlsIdentity> | undefined;
+const DTLS_TIMER_EVERY_MS = 500;
+
+/** Certificates: one of the crowd's, one of all others'. */
+const identities = new Map<boolean, Promise<DtlsIdentity>>();
+
+const identityOf = async (isCrowd: boolean): Promise<DtlsIdentity> => {
+  const identity = identities.get(isCrowd) ?? createDtlsIdentity(isCrowd ? loadNative().native?.dtls : undefined);
+  identities.set(isCrowd, identity);
+  return identity;
+};
 
 export class WhepTransport {
   /** As it came. */
@@ -74,6 +86,7 @@ export class WhepTransport {
   /** DTLS that came before ICE was done with: the peer may see us first. */
   readonly #earlyDtls: Buffer[] = [];
   #checks: NodeJS.Timeout | undefined;
+  #dtlsTimer: NodeJS.Timeout | undefined;
   #keys: SrtpKeys | undefined;
   #rttMs: number | undefined;
   #heardAtMs = performance.now();
@@ -102,8 +115,7 @@ export class WhepTransport {
    * `DTLS_TIMEOUT`, `DTLS_FAILED`; or as `post` does. What was opened is closed then.
    */
   static async connect(options: WhepTransportOptions): Promise<WhepTransport> {
-    sharedIdentity ??= createDtlsIdentity();
-    const identity = await sharedIdentity;
+    const identity = await identityOf(options.isCrowd === true);
     const own = { ufrag: randomBytes(4).toString('hex'), password: randomBytes(16).toString('hex') };
     const startedAtMs = performance.now();
     const answer = await options.post(options.offer({ ...own, fingerprint: identity.fingerprint }));
@@ -172,6 +184,7 @@ export class WhepTransport {
     if (!this.#isClosed) {
       this.#isClosed = true;
       clearInterval(this.#checks);
+      clearInterval(this.#dtlsTimer);
       this.#dtls?.close();
       this.#socket.close();
     }
@@ -217,13 +230,19 @@ export class WhepTransport {
     const options = { identity, remoteFingerprints: this.description.fingerprints, listener };
     if (this.description.setup === 'active') {
       this.#dtls = new DtlsHandshake(options);
-    } else {
+    } else if (identity.native === undefined) {
       const client = new DtlsClientHandshake({ ...options, srtpProfiles: this.#options.srtpProfiles });
       this.#dtls = client;
       client.start();
+    } else {
+      const client = new DtlsHandshake({ ...options, role: 'client' });
+      this.#dtls = client;
+      this.#dtlsTimer = setInterval(() => client.onTimer(performance.now()), DTLS_TIMER_EVERY_MS);
+      client.start(performance.now());
     }
-    this.#earlyDtls.splice(0).forEach((datagram) => this.#dtls?.onDatagram(datagram));
+    this.#earlyDtls.splice(0).forEach((datagram) => this.#dtls?.onDatagram(datagram, performance.now()));
     this.#keys = await beforeDeadline(promise, 'DTLS_TIMEOUT', 'the handshake was not done');
+    clearInterval(this.#dtlsTimer);
   }
 
   #check(): void {
@@ -255,7 +274,7 @@ export class WhepTransport {
 
   #onDtls(datagram: Buffer): void {
     if (this.#dtls !== undefined) {
-      this.#dtls.onDatagram(datagram);
+      this.#dtls.onDatagram(datagram, performance.now());
     } else if (this.#earlyDtls.length < CHECK_PENDING_MAX_COUNT) {
       this.#earlyDtls.push(datagram);
     }

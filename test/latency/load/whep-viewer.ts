@@ -108,6 +108,7 @@ export class WhepViewer {
     this.#startedAtMs = performance.now();
     const transport = await WhepTransport.connect({
       offer: (own) => offerSdp(own),
+      isCrowd: true,
       post: async (offer) => {
         const answer = await postOffer({ url: this.#options.whepUrl, bearer: this.#options.bearer, offer });
         this.#sessionUrl = answer.sessionUrl;

@@ -1,7 +1,8 @@
 /** The handshake of our receivers, in memory, with what a slow or lossy way does to it. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { createDtlsIdentity, DtlsHandshake, type SrtpKeys } from '../../../server/webrtc-transport/werift-dtls.ts';
+import type { SrtpKeys } from '../../../server/webrtc-transport/dtls.ts';
+import { createDtlsIdentity, DtlsHandshake } from '../../../server/webrtc-transport/dtls-handshake.ts';
 import { DtlsClientHandshake } from '../../support/dtls-client.ts';
 
 const HELLO_VERIFY = 3;
@@ -33,7 +34,7 @@ const handshake = async (options: {
     remoteFingerprints: [{ algorithm, value: options.fingerprint ?? value }],
     srtpProfiles: options.srtpProfiles,
     listener: {
-      onOutgoing: (datagram) => setImmediate(() => serverSide.onDatagram(datagram)),
+      onOutgoing: (datagram) => setImmediate(() => serverSide.onDatagram(datagram, performance.now())),
       onKeys: client.resolve,
       onEnd: (reason) => client.reject(new Error(reason)),
     },

@@ -16,7 +16,7 @@ import { PacketBatch } from '../../../server/webrtc-transport/packet-batch.ts';
 import type { PeerTransport } from '../../../server/webrtc-transport/peer-transport.ts';
 import { SrtpProtector } from '../../../server/webrtc-transport/srtp.ts';
 import { descriptorOf, openUdpSender } from '../../../server/webrtc-transport/udp-sender.ts';
-import { AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80 } from '../../../server/webrtc-transport/werift-dtls.ts';
+import { AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80 } from '../../../server/webrtc-transport/dtls.ts';
 import { openSrtp } from '../../support/werift-srtp.ts';
 
 const { native, reason } = loadNative();

@@ -1,152 +1,245 @@
-/** DTLS where the way is slow or lossy: each message is handled once and in order, and what was lost is sent again. */
+/** DTLS by either engine against either client, where the way is slow or lossy, and where the peer is not who its offer named. */
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import test from 'node:test';
-import { DtlsInbox } from '../../../server/webrtc-transport/dtls-inbox.ts';
-import { createDtlsIdentity, DtlsHandshake, type SrtpKeys } from '../../../server/webrtc-transport/werift-dtls.ts';
-import { DtlsClientHandshake } from '../../support/dtls-client.ts';
+import { loadNative } from '../../../server/native/native.ts';
+import { createDtlsIdentity, DtlsHandshake } from '../../../server/webrtc-transport/dtls-handshake.ts';
+import { within, withinValue } from '../../support/wait.ts';
+import { DtlsPair, ENGINES, type EngineName, type PairOptions } from '../../support/dtls-pair.ts';
 
-const CLIENT_KEY_EXCHANGE = 16;
-const CERTIFICATE_VERIFY = 15;
 const CHANGE_CIPHER_SPEC = 20;
+const HANDSHAKE = 22;
+const CLIENT_HELLO = 1;
+const WAIT_MAX_MS = 20_000;
+const WRONG = `sha-256 ${Array(32).fill('AA').join(':')}`;
 
-const record = (contentType: number, epoch: number, fragment: Buffer): Buffer => {
-  const head = Buffer.from([contentType, 0xfe, 0xfd, 0, epoch, 0, 0, 0, 0, 0, 0, 0, 0]);
-  head.writeUInt16BE(fragment.length, 11);
-  return Buffer.concat([head, fragment]);
-};
-
-const message = (
-  type: number,
-  messageSeq16: number,
-  body: string,
-  { from = 0, to = body.length }: { from?: number; to?: number } = {},
-): Buffer => {
-  const head = Buffer.alloc(12);
-  head.writeUInt8(type, 0);
-  head.writeUIntBE(body.length, 1, 3);
-  head.writeUInt16BE(messageSeq16, 4);
-  head.writeUIntBE(from, 6, 3);
-  head.writeUIntBE(to - from, 9, 3);
-  return record(22, 0, Buffer.concat([head, Buffer.from(body.slice(from, to))]));
-};
-
-const bodies = (inbox: DtlsInbox, ...records: Buffer[]): string[] =>
-  inbox
-    .take(Buffer.concat(records))
-    .records.map((taken) => taken.subarray(taken[0] === 22 && taken[4] === 0 ? 25 : 13).toString());
-
-const finished = record(22, 1, Buffer.from('the encrypted finished'));
-
-test('messages come once and in order, whatever order and however often they arrive', () => {
-  const inbox = new DtlsInbox();
-  assert.deepEqual(bodies(inbox, message(CLIENT_KEY_EXCHANGE, 1, 'second')), []);
-  assert.deepEqual(bodies(inbox, message(11, 0, 'first')), ['first', 'second']);
-  const again = inbox.take(Buffer.concat([message(11, 0, 'first'), message(CLIENT_KEY_EXCHANGE, 1, 'second')]));
-  assert.deepEqual(again, { records: [], isRetransmission: true });
-});
-
-test('fragments are joined, also when the last comes first and some come twice', () => {
-  const inbox = new DtlsInbox();
-  assert.deepEqual(bodies(inbox, message(1, 0, 'abcdef', { from: 4 })), []);
-  assert.deepEqual(bodies(inbox, message(1, 0, 'abcdef', { to: 3 }), message(1, 0, 'abcdef', { to: 3 })), []);
-  assert.deepEqual(bodies(inbox, message(1, 0, 'abcdef', { from: 2, to: 5 })), ['abcdef']);
-});
-
-test('the encrypted Finished waits for what comes before it, and is handled once', () => {
-  const inbox = new DtlsInbox();
-  assert.deepEqual(bodies(inbox, finished), []);
-  assert.deepEqual(bodies(inbox, message(CERTIFICATE_VERIFY, 0, 'verify')), ['verify', 'the encrypted finished']);
-  assert.deepEqual(inbox.take(finished), { records: [], isRetransmission: true });
-  const changed = inbox.take(Buffer.concat([record(CHANGE_CIPHER_SPEC, 0, Buffer.from([1])), finished]));
-  assert.deepEqual(changed, { records: [], isRetransmission: true });
-});
-
-test('what is malformed, too large or too far ahead is left out; nothing renegotiates after the end', () => {
-  const inbox = new DtlsInbox();
-  const long = message(11, 0, 'x');
-  long.writeUIntBE(20_000, 14, 3);
-  assert.deepEqual(bodies(inbox, long), []);
-  assert.deepEqual(bodies(inbox, record(22, 0, Buffer.from('short')), Buffer.from([22, 0xfe])), []);
-  assert.deepEqual(bodies(inbox, message(11, 4_000, 'far')), []);
-  assert.deepEqual(bodies(inbox, message(CERTIFICATE_VERIFY, 0, 'verify'), finished).length, 2);
-  assert.deepEqual(bodies(inbox, message(1, 1, 'hello again')), []);
-  assert.deepEqual(bodies(inbox, record(21, 1, Buffer.from('alert'))), ['alert']);
-});
-
-type Way = (datagram: Buffer, deliver: (datagram: Buffer) => void) => void;
-
-const shake = async (ways: { toServer: Way; toClient: Way }): Promise<{ client: SrtpKeys; server: SrtpKeys }> => {
-  const identity = await createDtlsIdentity();
-  const [algorithm = '', value = ''] = identity.fingerprint.split(' ');
-  const server = Promise.withResolvers<SrtpKeys>();
-  const client = Promise.withResolvers<SrtpKeys>();
-  const remoteFingerprints = [{ algorithm, value }];
-  const listen = (
-    keys: PromiseWithResolvers<SrtpKeys>,
-    way: Way,
-    deliver: (datagram: Buffer) => void,
-  ): ConstructorParameters<typeof DtlsHandshake>[0]['listener'] => ({
-    onOutgoing: (datagram) => {
-      const copy = Buffer.from(datagram);
-      setImmediate(() => way(copy, (arrived) => deliver(Buffer.from(arrived))));
-    },
-    onKeys: keys.resolve,
-    onEnd: (reason) => keys.reject(new Error(reason)),
-  });
-  const serverSide: DtlsHandshake = new DtlsHandshake({
-    identity,
-    remoteFingerprints,
-    listener: listen(server, ways.toClient, (datagram) => clientSide.onDatagram(datagram)),
-  });
-  const clientSide: DtlsClientHandshake = new DtlsClientHandshake({
-    identity,
-    remoteFingerprints,
-    srtpProfiles: undefined,
-    listener: listen(client, ways.toServer, (datagram) => serverSide.onDatagram(datagram)),
-  });
-  clientSide.start();
+/** Both sides' keys, crosswise the same. */
+const shake = async (options: PairOptions): Promise<DtlsPair> => {
+  const pair = await DtlsPair.start(options);
   try {
-    return { client: await client.promise, server: await server.promise };
+    await within(WAIT_MAX_MS, 'both have keys', () => {
+      assert.deepEqual([...pair.serverSide.ends, ...pair.clientSide.ends], []);
+      return pair.serverSide.keys !== undefined && pair.clientSide.keys !== undefined;
+    });
+    const [client, server] = [pair.clientSide.keys!, pair.serverSide.keys!];
+    assert.equal(client.profile, server.profile);
+    assert.deepEqual([client.localKey, client.localSalt], [server.remoteKey, server.remoteSalt]);
+    assert.deepEqual([client.remoteKey, client.remoteSalt], [server.localKey, server.localSalt]);
+    assert.notDeepEqual(client.localKey, client.remoteKey);
+    return pair;
   } finally {
-    clientSide.close();
-    serverSide.close();
+    pair.close();
   }
 };
 
-test('a flight that comes twice at once, as over TCP to a server that was busy, leaves both sides with the same keys', async () => {
-  const flight: Buffer[] = [];
-  const { client, server } = await shake({
-    toServer: (datagram, deliver) => {
-      const isHello = datagram[0] === 22 && datagram[4] === 0 && datagram[13] === 1;
-      if (isHello) {
-        deliver(datagram);
-        return;
-      }
-      flight.push(datagram);
-      const isFinished = datagram.includes(Buffer.from([22, 0xfe, 0xfd, 0, 1]));
-      if (isFinished) {
-        [...flight, ...flight].forEach(deliver);
-      }
-    },
-    toClient: (datagram, deliver) => deliver(datagram),
+const isClientHello = (datagram: Buffer): boolean =>
+  datagram[0] === HANDSHAKE && datagram[4] === 0 && datagram[13] === CLIENT_HELLO;
+const endsHandshake = (datagram: Buffer): boolean =>
+  datagram[0] === CHANGE_CIPHER_SPEC || datagram.readUInt16BE(3) === 1;
+
+for (const server of ENGINES) {
+  for (const client of ENGINES) {
+    test(`${server} with a client of ${client}: both have the same keys, AES-GCM where both can`, async () => {
+      const pair = await shake({ server, client });
+      assert.equal(pair.serverSide.keys?.profile, 7);
+      assert.deepEqual([pair.serverSide.keys.localKey.byteLength, pair.serverSide.keys.localSalt.byteLength], [16, 12]);
+    });
+
+    test(`${server} with a client of ${client}: a flight that comes twice at once, as over TCP to a busy server`, async () => {
+      const flight: Buffer[] = [];
+      await shake({
+        server,
+        client,
+        toServer: (datagram, deliver) => {
+          if (isClientHello(datagram)) {
+            deliver(datagram);
+            return;
+          }
+          flight.push(datagram);
+          if (datagram.includes(Buffer.from([HANDSHAKE, 0xfe, 0xfd, 0, 1]))) {
+            [...flight, ...flight].forEach(deliver);
+          }
+        },
+      });
+    });
+
+    test(`${server} with a client of ${client}: records that arrive one by one and in the wrong order`, async () => {
+      await shake({
+        server,
+        client,
+        toServer: (datagram, deliver) => splitRecords(datagram).toReversed().forEach(deliver),
+      });
+    });
+  }
+
+  test(`${server}: without AES-GCM the salt has 14 bytes`, async () => {
+    const pair = await shake({ server, client: 'werift', srtpProfiles: [1] });
+    assert.deepEqual([pair.serverSide.keys?.profile, pair.serverSide.keys?.localSalt.byteLength], [1, 14]);
   });
-  assert.deepEqual(client.localKey, server.remoteKey);
-  assert.deepEqual(client.remoteKey, server.localKey);
+
+  test(`${server}: its last flight is sent again when a client that lost it repeats its own`, async () => {
+    let lostCount = 0;
+    await shake({
+      ...{ server, client: 'werift' },
+      toClient: (datagram, deliver) => {
+        if (endsHandshake(datagram) && lostCount < 2) {
+          lostCount += 1;
+        } else {
+          deliver(datagram);
+        }
+      },
+    });
+    assert.equal(lostCount, 2);
+  });
+
+  test(`${server}: a certificate that the offer did not name ends it, and no keys come out`, async () => {
+    const ends = await endsOf({ server, client: 'werift', clientFingerprint: WRONG });
+    assert.match(ends[0] ?? '', /^dtls_failed: DTLS_FINGERPRINT_MISMATCH: /u);
+  });
+
+  test(`${server}: a peer without any SRTP profile of ours is refused`, async () => {
+    const ends = await endsOf({ server, client: 'werift', srtpProfiles: [2] });
+    // werift gives up before it is asked, and says nothing.
+    assert.match(ends[0] ?? '', server === 'native' ? /^dtls_failed: DTLS_NO_SRTP_PROFILE: /u : /^dtls_failed/u);
+  });
+}
+
+const endsOf = async (options: PairOptions): Promise<readonly string[]> => {
+  const pair = await DtlsPair.start(options);
+  try {
+    await within(WAIT_MAX_MS, 'the server gives up', () => pair.serverSide.ends.length > 0);
+    assert.equal(pair.serverSide.keys, undefined);
+    assert.equal(pair.serverSide.ends.length, 1);
+    return pair.serverSide.ends;
+  } finally {
+    pair.close();
+  }
+};
+
+/** How a handshake over UDP with `openssl s_client` ends here. */
+const endWithOpenssl = async (): Promise<string> => {
+  const identity = await createDtlsIdentity(loadNative().native?.dtls);
+  const ends: string[] = [];
+  const socket = createSocket('udp4');
+  let peerPort = 0;
+  const server = new DtlsHandshake({
+    identity,
+    remoteFingerprints: [{ algorithm: 'sha-256', value: '00' }],
+    listener: {
+      onOutgoing: (datagram) => socket.send(datagram, peerPort, '127.0.0.1'),
+      onKeys: () => ends.push('it connected'),
+      onEnd: (reason) => ends.push(reason),
+    },
+  });
+  socket.on('message', (datagram, { port }) => {
+    peerPort = port;
+    server.onDatagram(datagram, performance.now());
+  });
+  await new Promise<void>((resolve) => {
+    socket.bind(0, '127.0.0.1', resolve);
+  });
+  const args = ['s_client', '-dtls1_2', '-use_srtp', 'SRTP_AEAD_AES_128_GCM', '-connect'];
+  const client = spawn('openssl', [...args, `127.0.0.1:${socket.address().port}`], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  try {
+    return await withinValue(WAIT_MAX_MS, 'the end', () => ends[0]);
+  } finally {
+    client.kill('SIGKILL');
+    server.close();
+    socket.close();
+  }
+};
+
+const splitRecords = (datagram: Buffer): Buffer[] => {
+  const records: Buffer[] = [];
+  for (let at = 0; at < datagram.length; at += 13 + datagram.readUInt16BE(at + 11)) {
+    records.push(datagram.subarray(at, at + 13 + datagram.readUInt16BE(at + 11)));
+  }
+  return records;
+};
+
+const opensslMissing = spawnSync('openssl', ['version']).status === 0 ? false : 'openssl is not installed';
+const hasNative = ENGINES.includes('native');
+const both: { server: EngineName; client: EngineName } = { server: 'native', client: 'native' };
+
+test(
+  'native: what nobody answers is sent again by the clock we tell it, after 1 s and then 2',
+  { skip: !hasNative },
+  async () => {
+    const lost: number[] = [];
+    const pair = await DtlsPair.start({ ...both, toClient: (datagram) => lost.push(datagram.byteLength) });
+    try {
+      await within(WAIT_MAX_MS, 'the first flight', () => lost.length > 0);
+      const flightCount = lost.length;
+      const sentAtMs = performance.now();
+      for (const [afterMs, flights] of [
+        [900, 1],
+        [1_001, 2],
+        [2_900, 2],
+        [3_002, 3],
+      ] as const) {
+        pair.server.onTimer(sentAtMs + afterMs);
+        await new Promise((resolve) => setImmediate(resolve));
+        assert.equal(lost.length, flights * flightCount, `${afterMs} ms`);
+      }
+    } finally {
+      pair.close();
+    }
+  },
+);
+
+test('native: both tell the other side that they close', { skip: !hasNative }, async () => {
+  for (const first of ['client', 'server'] as const) {
+    const pair = await DtlsPair.start(both);
+    try {
+      await within(WAIT_MAX_MS, 'keys', () => pair.serverSide.keys !== undefined && pair.clientSide.keys !== undefined);
+      pair[first].close();
+      const other = first === 'client' ? 'serverSide' : 'clientSide';
+      await within(WAIT_MAX_MS, 'the end', () => pair[other].ends.length > 0);
+      assert.deepEqual(pair[other].ends, ['dtls_closed_by_peer']);
+    } finally {
+      pair.close();
+    }
+  }
 });
 
-test('a last flight of the server that is lost is sent again when the client asks', async () => {
-  let lostCount = 0;
-  const { client, server } = await shake({
-    toServer: (datagram, deliver) => deliver(datagram),
-    toClient: (datagram, deliver) => {
-      const isLast = datagram[0] === CHANGE_CIPHER_SPEC || datagram.readUInt16BE(3) === 1;
-      if (isLast && lostCount < 2) {
-        lostCount += 1;
-      } else {
-        deliver(datagram);
-      }
+test(
+  'native: no datagram is larger than 1,200 bytes, and no round trip goes into a cookie',
+  { skip: !hasNative },
+  async () => {
+    const [toServer, toClient]: [number[], number[]] = [[], []];
+    const note = (sizes: number[]) => (datagram: Buffer, deliver: (datagram: Buffer) => void) => {
+      sizes.push(datagram.byteLength);
+      deliver(datagram);
+    };
+    await shake({ ...both, toServer: note(toServer), toClient: note(toClient) });
+    assert.deepEqual([toServer.length, toClient.length], [2, 2]);
+    assert.ok(Math.max(...toServer, ...toClient) <= 1_200, `${String(toServer)}, ${String(toClient)}`);
+  },
+);
+
+test(
+  "native: a peer without a certificate, as openssl's own client is, is told apart",
+  { skip: !hasNative || opensslMissing },
+  async () => {
+    assert.match(await endWithOpenssl(), /^dtls_failed: DTLS_NO_CERTIFICATE: /u);
+  },
+);
+
+test('native: a fatal alert in the clear ends a handshake that is not done', { skip: !hasNative }, async () => {
+  const pair = await DtlsPair.start({
+    ...both,
+    toServer: (datagram, deliver) => {
+      deliver(datagram);
+      deliver(Buffer.from([21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40]));
     },
   });
-  assert.equal(lostCount, 2);
-  assert.deepEqual(client.localKey, server.remoteKey);
+  try {
+    await within(WAIT_MAX_MS, 'the end', () => pair.serverSide.ends.length > 0);
+    assert.match(pair.serverSide.ends[0] ?? '', /^dtls_failed: .*handshake failure/u);
+  } finally {
+    pair.close();
+  }
 });

@@ -6,7 +6,7 @@ import { ProtocolError } from '../../../server/base/errors.ts';
 import { Prng } from '../../../server/base/prng.ts';
 import { SrtpProtector } from '../../../server/webrtc-transport/srtp.ts';
 import { SrtpOpener } from '../../../server/webrtc-transport/srtp-opener.ts';
-import type { SrtpProfile } from '../../../server/webrtc-transport/werift-dtls.ts';
+import type { SrtpProfile } from '../../../server/webrtc-transport/dtls.ts';
 import { encryptRtp, openSrtp } from '../../support/werift-srtp.ts';
 
 const PROFILES: readonly (readonly [SrtpProfile, number])[] = [

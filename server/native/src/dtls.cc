@@ -1,0 +1,439 @@
+// DTLS 1.2 by the OpenSSL that Node contains, without a socket or a clock: datagrams go in, datagrams and the SRTP keying material come out
+// (RFC 6347, RFC 5764). What was lost is sent again by whoever calls; OpenSSL's own timer, which reads the clock, is stopped.
+#include <cstring>
+#include <memory>
+
+#include "dtls-openssl.h"
+#include "napi.h"
+#include "parts.h"
+
+namespace sluice {
+namespace {
+
+// A flight of ours with a P-256 certificate takes about 1 kB, with one of RSA under 3 kB.
+constexpr size_t kOutgoingMaxCount = 16;
+// RFC 8261 5 and browsers: a datagram of this size passes wherever IPv6 does.
+constexpr long kMtuBytes = 1200;
+constexpr long kCertificateMaxBytes = 16384;
+constexpr size_t kKeyingMaterialMaxBytes = 256;
+// What an SSL object takes while it shakes hands, told to the garbage collector.
+constexpr int64_t kEndpointBytes = 65536;
+// Longer than any handshake may last, in microseconds: OpenSSL's timer never fires.
+constexpr unsigned int kNeverUs = 4000000000u;
+constexpr char kProfiles[] = "SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80";
+// Every browser's certificate goes with one of these; the last two are for old or small devices.
+constexpr char kCiphers[] =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-SHA:"
+    "ECDHE-ECDSA-AES256-SHA";
+constexpr char kLabel[] = "EXTRACTOR-dtls_srtp";
+
+constexpr napi_type_tag kContextTag = {0x8f0e6a6c51d94b02, 0xa1b7c1a5d7e05a11};
+constexpr napi_type_tag kEndpointTag = {0x3c55b0b9e2f14d8e, 0x9a4d1f6b7c2e8d22};
+
+// What one call takes in and gives out. OpenSSL sees no more of the world.
+struct Exchange {
+  const uint8_t* in = nullptr;
+  size_t inBytes = 0;
+  bool hasIn = false;
+  size_t outCount = 0;
+  size_t outBytes[kOutgoingMaxCount];
+  uint8_t out[kOutgoingMaxCount][kMtuBytes];
+};
+
+enum class State : uint32_t { kHandshaking = 0, kConnected = 1, kClosedByPeer = 2, kFailed = 3 };
+
+struct Endpoint {
+  SSL* ssl = nullptr;
+  // Only during a call.
+  Exchange* exchange = nullptr;
+  State state = State::kHandshaking;
+  const char* failure = nullptr;
+};
+
+int ReadDatagram(BIO* bio, char* out, int outBytes) {
+  const auto* endpoint = static_cast<Endpoint*>(BIO_get_data(bio));
+  Exchange* exchange = endpoint == nullptr ? nullptr : endpoint->exchange;
+  BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
+  if (exchange == nullptr || !exchange->hasIn || outBytes <= 0) {
+    BIO_set_flags(bio, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY);
+    return -1;
+  }
+  // As a socket does: what does not fit of a datagram is lost.
+  const size_t bytes = exchange->inBytes < static_cast<size_t>(outBytes) ? exchange->inBytes : static_cast<size_t>(outBytes);
+  std::memcpy(out, exchange->in, bytes);
+  exchange->hasIn = false;
+  return static_cast<int>(bytes);
+}
+
+int WriteDatagram(BIO* bio, const char* in, int inBytes) {
+  const auto* endpoint = static_cast<Endpoint*>(BIO_get_data(bio));
+  Exchange* exchange = endpoint == nullptr ? nullptr : endpoint->exchange;
+  BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
+  if (exchange == nullptr || inBytes <= 0 || inBytes > kMtuBytes) {
+    return -1;
+  }
+  // What is beyond the cap is lost, as datagrams may be.
+  if (exchange->outCount < kOutgoingMaxCount) {
+    std::memcpy(exchange->out[exchange->outCount], in, static_cast<size_t>(inBytes));
+    exchange->outBytes[exchange->outCount] = static_cast<size_t>(inBytes);
+    exchange->outCount += 1;
+  }
+  return inBytes;
+}
+
+long ControlDatagrams(BIO*, int command, long, void*) {
+  switch (command) {
+    case BIO_CTRL_FLUSH:
+      return 1;
+    case BIO_CTRL_DGRAM_QUERY_MTU:
+    case BIO_CTRL_DGRAM_GET_FALLBACK_MTU:
+      return kMtuBytes;
+    default:
+      return 0;
+  }
+}
+
+// One for the process and for good; threads may ask for it at once.
+const BIO_METHOD* DatagramMethod() {
+  static BIO_METHOD* const method = [] {
+    BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "sluice datagrams");
+    if (made != nullptr) {
+      BIO_meth_set_read(made, ReadDatagram);
+      BIO_meth_set_write(made, WriteDatagram);
+      BIO_meth_set_ctrl(made, ControlDatagrams);
+    }
+    return made;
+  }();
+  return method;
+}
+
+// Certificates of WebRTC are signed by themselves. Which one it is, its owner compares with the fingerprint in the SDP.
+int AcceptAnyCertificate(X509_STORE_CTX*, void*) { return 1; }
+
+unsigned int NeverExpires(SSL*, unsigned int) { return kNeverUs; }
+
+void Throw(napi_env env, const char* message) {
+  const unsigned long code = ERR_peek_error();
+  const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
+  ERR_clear_error();
+  napi_throw_error(env, nullptr, reason == nullptr ? message : reason);
+}
+
+// The object behind a handle; throws a TypeError for anything else.
+template <typename Type>
+Type* Unwrap(napi_env env, napi_value handle, const napi_type_tag& tag, const char* message) {
+  bool isRight = false;
+  void* pointer = nullptr;
+  napi_valuetype type;
+  if (napi_typeof(env, handle, &type) != napi_ok || type != napi_object ||
+      napi_check_object_type_tag(env, handle, &tag, &isRight) != napi_ok || !isRight ||
+      napi_unwrap(env, handle, &pointer) != napi_ok || pointer == nullptr) {
+    ThrowType(env, message);
+    return nullptr;
+  }
+  return static_cast<Type*>(pointer);
+}
+
+// As `Unwrap`; throws also when it was closed.
+Endpoint* UnwrapOpen(napi_env env, napi_value handle) {
+  Endpoint* endpoint = Unwrap<Endpoint>(env, handle, kEndpointTag, "handshake: expected one made by open");
+  if (endpoint != nullptr && endpoint->ssl == nullptr) {
+    ThrowType(env, "handshake: it is closed");
+    return nullptr;
+  }
+  return endpoint;
+}
+
+// An object that owns `pointer` until it is collected. `pointer` is freed here when that fails.
+napi_value Wrap(napi_env env, void* pointer, const napi_type_tag& tag, napi_finalize finalize) {
+  napi_value handle;
+  if (napi_create_object(env, &handle) != napi_ok || napi_wrap(env, handle, pointer, finalize, nullptr, nullptr) != napi_ok) {
+    finalize(env, pointer, nullptr);
+    napi_throw_error(env, nullptr, "no memory for a handle");
+    return nullptr;
+  }
+  return napi_type_tag_object(env, handle, &tag) == napi_ok ? handle : nullptr;
+}
+
+void FreeContext(napi_env, void* pointer, void*) { SSL_CTX_free(static_cast<SSL_CTX*>(pointer)); }
+
+void Release(napi_env env, Endpoint* endpoint) {
+  if (endpoint->ssl != nullptr) {
+    SSL_free(endpoint->ssl);
+    endpoint->ssl = nullptr;
+    int64_t total = 0;
+    napi_adjust_external_memory(env, -kEndpointBytes, &total);
+  }
+}
+
+void FreeEndpoint(napi_env env, void* pointer, void*) {
+  auto* endpoint = static_cast<Endpoint*>(pointer);
+  Release(env, endpoint);
+  delete endpoint;
+}
+
+bool Configure(SSL_CTX* context, const Bytes& certificate, const Bytes& key) {
+  SSL_CTX_set_options(context, SSL_OP_NO_QUERY_MTU | SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+  SSL_CTX_ctrl(context, SSL_CTRL_MODE, SSL_MODE_RELEASE_BUFFERS, nullptr);
+  SSL_CTX_ctrl(context, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_OFF, nullptr);
+  SSL_CTX_ctrl(context, SSL_CTRL_SET_MAX_CERT_LIST, kCertificateMaxBytes, nullptr);
+  // A peer without a certificate is told apart afterwards.
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  SSL_CTX_set_cert_verify_callback(context, AcceptAnyCertificate, nullptr);
+  char groups[] = "X25519:P-256:P-384";
+  return SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, DTLS1_2_VERSION, nullptr) == 1 &&
+         SSL_CTX_ctrl(context, SSL_CTRL_SET_GROUPS_LIST, 0, groups) == 1 && SSL_CTX_set_cipher_list(context, kCiphers) == 1 &&
+         // This one returns 0 when all is well.
+         SSL_CTX_set_tlsext_use_srtp(context, kProfiles) == 0 &&
+         SSL_CTX_use_certificate_ASN1(context, static_cast<int>(certificate.size), certificate.data) == 1 &&
+         SSL_CTX_use_PrivateKey_ASN1(EVP_PKEY_EC, context, key.data, static_cast<long>(key.size)) == 1 &&
+         SSL_CTX_check_private_key(context) == 1;
+}
+
+// createContext(certificateDer, privateKeyDer): what all handshakes of one identity share.
+napi_value CreateContext(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  Bytes certificate, key;
+  if (!ReadArguments(env, info, 2, values) || !ReadBytes(env, values[0], "certificate", &certificate) ||
+      !ReadBytes(env, values[1], "key", &key)) {
+    return nullptr;
+  }
+  if (certificate.size == 0 || certificate.size > kCertificateMaxBytes || key.size == 0 || key.size > kCertificateMaxBytes) {
+    ThrowRange(env, "certificate, key: expected 1 to 16384 bytes of DER");
+    return nullptr;
+  }
+  ERR_clear_error();
+  SSL_CTX* context = SSL_CTX_new(DTLS_method());
+  if (context == nullptr || !Configure(context, certificate, key)) {
+    SSL_CTX_free(context);
+    Throw(env, "certificate and key cannot be used");
+    return nullptr;
+  }
+  return Wrap(env, context, kContextTag, FreeContext);
+}
+
+// open(context, isServer)
+napi_value Open(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  bool isServer = false;
+  if (!ReadArguments(env, info, 2, values)) {
+    return nullptr;
+  }
+  auto* context = Unwrap<SSL_CTX>(env, values[0], kContextTag, "context: expected one made by createContext");
+  if (context == nullptr) {
+    return nullptr;
+  }
+  if (napi_get_value_bool(env, values[1], &isServer) != napi_ok) {
+    ThrowType(env, "isServer: expected a boolean");
+    return nullptr;
+  }
+  ERR_clear_error();
+  auto endpoint = std::make_unique<Endpoint>();
+  SSL* ssl = SSL_new(context);
+  BIO* bio = DatagramMethod() == nullptr ? nullptr : BIO_new(DatagramMethod());
+  if (ssl == nullptr || bio == nullptr) {
+    // A BIO without an SSL object cannot be: SSL_new needs far more memory.
+    SSL_free(ssl);
+    Throw(env, "no memory for a handshake");
+    return nullptr;
+  }
+  BIO_set_data(bio, endpoint.get());
+  BIO_set_init(bio, 1);
+  SSL_set_bio(ssl, bio, bio);
+  SSL_ctrl(ssl, SSL_CTRL_SET_MTU, kMtuBytes, nullptr);
+  DTLS_set_timer_cb(ssl, NeverExpires);
+  isServer ? SSL_set_accept_state(ssl) : SSL_set_connect_state(ssl);
+  endpoint->ssl = ssl;
+  int64_t total = 0;
+  napi_adjust_external_memory(env, kEndpointBytes, &total);
+  return Wrap(env, endpoint.release(), kEndpointTag, FreeEndpoint);
+}
+
+void Fail(Endpoint* endpoint, int error) {
+  if (error == SSL_ERROR_ZERO_RETURN) {
+    endpoint->state = State::kClosedByPeer;
+    return;
+  }
+  const unsigned long code = ERR_peek_error();
+  const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
+  endpoint->state = State::kFailed;
+  endpoint->failure = reason == nullptr ? "the handshake failed" : reason;
+}
+
+void Advance(Endpoint* endpoint) {
+  ERR_clear_error();
+  if (endpoint->state == State::kHandshaking) {
+    const int result = SSL_do_handshake(endpoint->ssl);
+    const int error = result == 1 ? 0 : SSL_get_error(endpoint->ssl, result);
+    if (result == 1) {
+      endpoint->state = State::kConnected;
+    } else if (error != SSL_ERROR_WANT_READ) {
+      Fail(endpoint, error);
+    }
+  }
+  // Alerts, and repeated messages that OpenSSL answers. Ends with the datagram: each record takes some of it.
+  while (endpoint->state == State::kConnected) {
+    uint8_t ignored[4096];
+    const int result = SSL_read(endpoint->ssl, ignored, sizeof ignored);
+    const int error = result > 0 ? 0 : SSL_get_error(endpoint->ssl, result);
+    if (error == SSL_ERROR_WANT_READ) {
+      break;
+    }
+    if (result <= 0) {
+      Fail(endpoint, error);
+    }
+  }
+  ERR_clear_error();
+}
+
+bool SetDatagrams(napi_env env, napi_value object, const Exchange& exchange) {
+  napi_value list;
+  if (napi_create_array_with_length(env, exchange.outCount, &list) != napi_ok) {
+    return false;
+  }
+  for (size_t index = 0; index < exchange.outCount; index += 1) {
+    napi_value datagram;
+    if (napi_create_buffer_copy(env, exchange.outBytes[index], exchange.out[index], nullptr, &datagram) != napi_ok ||
+        napi_set_element(env, list, static_cast<uint32_t>(index), datagram) != napi_ok) {
+      return false;
+    }
+  }
+  return napi_set_named_property(env, object, "outgoing", list) == napi_ok;
+}
+
+napi_value Outcome(napi_env env, const Endpoint& endpoint, const Exchange& exchange) {
+  napi_value outcome, state, failure;
+  if (napi_create_object(env, &outcome) != napi_ok ||
+      napi_create_uint32(env, static_cast<uint32_t>(endpoint.state), &state) != napi_ok ||
+      napi_set_named_property(env, outcome, "state", state) != napi_ok || !SetDatagrams(env, outcome, exchange)) {
+    return nullptr;
+  }
+  if (endpoint.failure != nullptr && (napi_create_string_utf8(env, endpoint.failure, NAPI_AUTO_LENGTH, &failure) != napi_ok ||
+                                      napi_set_named_property(env, outcome, "failure", failure) != napi_ok)) {
+    return nullptr;
+  }
+  return outcome;
+}
+
+// Lets OpenSSL work on `datagram`, or begin when there is none.
+napi_value Step(napi_env env, Endpoint* endpoint, const Bytes* datagram) {
+  Exchange exchange;
+  if (datagram != nullptr) {
+    exchange.in = datagram->data;
+    exchange.inBytes = datagram->size;
+    exchange.hasIn = datagram->size > 0;
+  }
+  endpoint->exchange = &exchange;
+  Advance(endpoint);
+  endpoint->exchange = nullptr;
+  return Outcome(env, *endpoint, exchange);
+}
+
+// start(handshake): a client's first flight.
+napi_value Start(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  Endpoint* endpoint = ReadArguments(env, info, 1, values) ? UnwrapOpen(env, values[0]) : nullptr;
+  return endpoint == nullptr ? nullptr : Step(env, endpoint, nullptr);
+}
+
+// take(handshake, datagram)
+napi_value Take(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  Bytes datagram;
+  Endpoint* endpoint = ReadArguments(env, info, 2, values) ? UnwrapOpen(env, values[0]) : nullptr;
+  if (endpoint == nullptr || !ReadBytes(env, values[1], "datagram", &datagram)) {
+    return nullptr;
+  }
+  return Step(env, endpoint, &datagram);
+}
+
+// profile(handshake): the SRTP protection profile that was agreed on, 0: none.
+napi_value Profile(napi_env env, napi_callback_info info) {
+  napi_value values[1], number;
+  Endpoint* endpoint = ReadArguments(env, info, 1, values) ? UnwrapOpen(env, values[0]) : nullptr;
+  if (endpoint == nullptr) {
+    return nullptr;
+  }
+  const SRTP_PROTECTION_PROFILE* profile = SSL_get_selected_srtp_profile(endpoint->ssl);
+  return napi_create_uint32(env, profile == nullptr ? 0 : static_cast<uint32_t>(profile->id), &number) == napi_ok ? number : nullptr;
+}
+
+// exportKeys(handshake, bytes): client's and server's keys, then their salts.
+napi_value ExportKeys(napi_env env, napi_callback_info info) {
+  napi_value values[2], keys;
+  uint32_t bytes = 0;
+  void* out = nullptr;
+  Endpoint* endpoint = ReadArguments(env, info, 2, values) ? UnwrapOpen(env, values[0]) : nullptr;
+  if (endpoint == nullptr || !ReadUint32(env, values[1], "bytes", &bytes)) {
+    return nullptr;
+  }
+  if (bytes == 0 || bytes > kKeyingMaterialMaxBytes) {
+    ThrowRange(env, "bytes: expected 1 to 256");
+    return nullptr;
+  }
+  if (endpoint->state != State::kConnected) {
+    ThrowType(env, "handshake: it is not done");
+    return nullptr;
+  }
+  if (napi_create_buffer(env, bytes, &out, &keys) != napi_ok) {
+    return nullptr;
+  }
+  ERR_clear_error();
+  if (SSL_export_keying_material(endpoint->ssl, static_cast<unsigned char*>(out), bytes, kLabel, sizeof kLabel - 1, nullptr, 0, 0) != 1) {
+    Throw(env, "the keys cannot be derived");
+    return nullptr;
+  }
+  return keys;
+}
+
+// peerCertificate(handshake): its DER, or undefined.
+napi_value PeerCertificate(napi_env env, napi_callback_info info) {
+  napi_value values[1], der = nullptr;
+  Endpoint* endpoint = ReadArguments(env, info, 1, values) ? UnwrapOpen(env, values[0]) : nullptr;
+  if (endpoint == nullptr) {
+    return nullptr;
+  }
+  X509* certificate = SSL_get1_peer_certificate(endpoint->ssl);
+  const int bytes = certificate == nullptr ? 0 : i2d_X509(certificate, nullptr);
+  void* out = nullptr;
+  if (bytes > 0 && napi_create_buffer(env, static_cast<size_t>(bytes), &out, &der) == napi_ok) {
+    auto* end = static_cast<unsigned char*>(out);
+    i2d_X509(certificate, &end);
+  }
+  X509_free(certificate);
+  return der;
+}
+
+// close(handshake): the datagrams that tell the peer. Closing again does nothing.
+napi_value Close(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  Endpoint* endpoint =
+      ReadArguments(env, info, 1, values) ? Unwrap<Endpoint>(env, values[0], kEndpointTag, "handshake: expected one made by open") : nullptr;
+  if (endpoint == nullptr) {
+    return nullptr;
+  }
+  Exchange exchange;
+  if (endpoint->ssl != nullptr) {
+    endpoint->exchange = &exchange;
+    if (endpoint->state == State::kConnected) {
+      SSL_shutdown(endpoint->ssl);
+      ERR_clear_error();
+    }
+    endpoint->exchange = nullptr;
+    Release(env, endpoint);
+  }
+  return Outcome(env, *endpoint, exchange);
+}
+
+}  // namespace
+
+bool InitDtls(napi_env env, napi_value exports) {
+  napi_value part;
+  return napi_create_object(env, &part) == napi_ok && Export(env, part, "createContext", CreateContext) &&
+         Export(env, part, "open", Open) && Export(env, part, "start", Start) && Export(env, part, "take", Take) &&
+         Export(env, part, "profile", Profile) && Export(env, part, "exportKeys", ExportKeys) &&
+         Export(env, part, "peerCertificate", PeerCertificate) && Export(env, part, "close", Close) &&
+         napi_set_named_property(env, exports, "dtls", part) == napi_ok;
+}
+
+}  // namespace sluice
