@@ -10,6 +10,8 @@ export type BroadcastAddresses = {
   /** The library, and where its replays lie. */
   readonly replays: ReplayDoors;
   readonly socket: string;
+  /** Below it are the broadcast's drops; ends with a slash. */
+  readonly drops: string;
   /** The playback token; WHEP takes it as a bearer. */
   readonly token: string | null;
 };
@@ -92,6 +94,7 @@ export const broadcastAddresses = (options: {
     rewindPlaylist: `${playlist}?dvr=1`,
     replays: replayDoors(base, token),
     socket: socket.href,
+    drops: new URL(`api/broadcasts/${name}/drops/`, base).href,
     token,
   };
 };

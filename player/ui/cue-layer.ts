@@ -3,7 +3,9 @@
  * links and pictures are http(s) already (`cues/read-cue.ts`). Told at each frame, it touches the page only when something is different.
  */
 import type { Cue } from '../../server/api/contract/cues.ts';
+import type { ClaimState } from '../claims/claim-desk.ts';
 import type { CueCount, CueView } from '../cues/cue-board.ts';
+import { claimButton, claimWords, showClaim } from './claim-button.ts';
 import type { Texts } from './texts.ts';
 
 export type CueLayerOptions = {
@@ -12,9 +14,12 @@ export type CueLayerOptions = {
   readonly texts: () => Texts;
   /** A card that had the focus is gone. */
   onFocusLost(): void;
+  /** How the claim of a cue with a stock stands; null: nothing can be claimed here. */
+  readonly claimOf: (cue: Cue) => ClaimState | null;
+  onClaim(cue: Cue): void;
 };
 
-type Drawn = { readonly element: HTMLElement; readonly cue: Cue };
+type Drawn = { readonly element: HTMLElement; readonly cue: Cue; readonly claim: HTMLElement };
 
 /** More would hide the picture; narrow players show one. */
 const CARD_MAX_COUNT = 2;
@@ -51,7 +56,16 @@ export class CueLayer {
   /** In the language of now. */
   label(): void {
     this.#cards.setAttribute('aria-label', this.#options.texts().shownNow);
-    this.#drawn.forEach(({ element, cue }) => this.#fill(element, cue));
+    this.#drawn.forEach((drawn) => this.#fill(drawn));
+  }
+
+  /** What a claim came to is on its card and, but for what is usual, said. */
+  showClaim({ id }: Cue, state: ClaimState): void {
+    const drawn = this.#drawn.get(id);
+    if (drawn !== undefined) {
+      this.#fillClaim(drawn);
+      this.#say(state.type === 'granted' || state.type === 'refused' ? claimWords(state, this.#options.texts()) : '');
+    }
   }
 
   render({ on, counts }: Pick<CueView, 'on' | 'counts'>): void {
@@ -94,24 +108,47 @@ export class CueLayer {
       return;
     }
     const element = drawn?.element ?? make('div', cue.kind === 'product' ? 'cue-card' : 'toast');
-    this.#drawn.set(cue.id, { element, cue });
-    this.#fill(element, cue);
+    const claim = drawn?.claim ?? claimButton(() => this.#claim(cue.id));
+    const put = { element, cue, claim };
+    this.#drawn.set(cue.id, put);
+    this.#fill(put);
     if (drawn === undefined) {
       parent.append(element);
       this.#say(spoken(cue, this.#options.texts()));
     }
   }
 
-  #fill(element: HTMLElement, cue: Cue): void {
+  #fill(drawn: Drawn): void {
+    const { element, cue, claim } = drawn;
     element.setAttribute('part', cue.kind === 'product' ? 'cue-card' : 'toast');
     if (cue.kind !== 'product') {
       element.textContent = cue.title ?? '';
       return;
     }
-    const hadFocus = element.contains(focusedIn(element));
-    element.replaceChildren(productBody(cue, this.#options.texts()), this.#closeButton(cue.id));
-    if (hadFocus) {
-      element.querySelector<HTMLElement>('.cue-body')?.focus();
+    const focused = focusedIn(element);
+    const hasClaim = this.#fillClaim(drawn);
+    const body = productBody(cue, this.#options.texts());
+    element.replaceChildren(body, ...(hasClaim ? [claim] : []), this.#closeButton(cue.id));
+    if (focused === claim && hasClaim) {
+      claim.focus();
+    } else if (focused !== null) {
+      body.focus();
+    }
+  }
+
+  /** False where there is nothing to be claimed. */
+  #fillClaim({ cue, claim }: Drawn): boolean {
+    const state = cue.stock === undefined ? null : this.#options.claimOf(cue);
+    if (state !== null) {
+      showClaim(claim, { cue, state, texts: this.#options.texts() });
+    }
+    return state !== null;
+  }
+
+  #claim(id: string): void {
+    const drawn = this.#drawn.get(id);
+    if (drawn !== undefined) {
+      this.#options.onClaim(drawn.cue);
     }
   }
 
@@ -128,9 +165,9 @@ export class CueLayer {
   }
 
   #remove(element: HTMLElement): void {
-    const hadFocus = element.contains(focusedIn(element));
+    const focused = focusedIn(element);
     element.remove();
-    if (hadFocus) {
+    if (focused !== null) {
       this.#options.onFocusLost();
     }
   }
@@ -238,5 +275,6 @@ const isText = (text: string): boolean => text !== '';
 
 const focusedIn = (element: HTMLElement): Element | null => {
   const root = element.getRootNode();
-  return root instanceof ShadowRoot ? root.activeElement : document.activeElement;
+  const focused = root instanceof ShadowRoot ? root.activeElement : document.activeElement;
+  return element.contains(focused) ? focused : null;
 };

@@ -1,12 +1,20 @@
 /** `<sluice-player>`: one broadcast or one replay, its picture, its words and its buttons. Attributes, events and parts: README. */
 import type { Chapter, Cue } from '../../server/api/contract/cues.ts';
+import { ClaimDesk, mayClaim, type ClaimState } from '../claims/claim-desk.ts';
+import type { ClaimOutcome } from '../claims/claim-answer.ts';
+import { sendClaim } from '../claims/send-claim.ts';
 import { playerClock } from '../clock.ts';
 import type { CueEvent, CueView } from '../cues/cue-board.ts';
 import type { MediaPlayer } from '../media-player.ts';
 import { Playback, type Audience } from '../playback.ts';
 import { ReplayPlayback } from '../replay-playback.ts';
 import type { PlayerView } from '../rewind-machine.ts';
-import { broadcastAddresses, replayAddresses, type ReplayAddresses } from '../transport/addresses.ts';
+import {
+  broadcastAddresses,
+  replayAddresses,
+  type BroadcastAddresses,
+  type ReplayAddresses,
+} from '../transport/addresses.ts';
 import type { PlaybackSample } from '../transport/playback-sample.ts';
 import { CueLayer } from './cue-layer.ts';
 import { HealthPanel } from './health-panel.ts';
@@ -27,6 +35,8 @@ export type SluicePlayerEventMap = {
   'sluice-audience': CustomEvent<Audience>;
   /** A cue is announced, shown, changed or hidden, with the frame that it belongs to. `preventDefault()` on `shown`: the page draws it itself. */
   'sluice-cue': CustomEvent<CueEvent>;
+  /** The button of a product with a stock. `preventDefault()` on `pressed`: nothing is claimed, the page does it itself. */
+  'sluice-claim': CustomEvent<ClaimEvent>;
   /** Of a replay, once: what was shown in it. */
   'sluice-chapters': CustomEvent<readonly Chapter[]>;
   /** It cannot go on by itself. */
@@ -36,19 +46,34 @@ export type SluicePlayerEventMap = {
 /** `bad-source`: `src` names nothing. `forbidden`: a token is wanted, or another one. `gone`: there is no such replay. */
 export type PlayerError = { readonly code: 'bad-source' | 'forbidden' | 'gone'; readonly message: string };
 
+export type ClaimEvent = { readonly cue: Cue } & ({ readonly type: 'pressed' } | ClaimOutcome);
+
+/** Says who the viewer is, by a token that the shop has signed: itself, or what to ask when a claim is made; null: there is none. */
+export type ViewerToken = string | null | ((cue: Cue) => string | null | Promise<string | null>);
+
 type ApplePhoneVideo = HTMLVideoElement & { webkitEnterFullscreen?: () => void };
 
 /** Buttons hide after this much stillness over a moving picture. */
 const REST_AFTER_MS = 3000;
 /** Why it is not WebRTC is said this long; the details panel of a page may say it for ever. */
 const NOTE_MS = 8000;
+const TOKEN_ATTRIBUTE = 'viewer-token';
 const NO_CUES = { on: [], counts: [] };
 const IDLE: PlayerView = { status: 'idle', transport: null, fallbackReason: null, isSwitching: false };
 /** Time runs on: so often is it shown. */
 const RENDER_TIME_EVERY_MS = 250;
 
 export class SluicePlayer extends HTMLElement {
-  static readonly observedAttributes = ['src', 'replay', 'server', 'token', 'transport', 'smooth', 'lang'];
+  static readonly observedAttributes = [
+    'src',
+    'replay',
+    'server',
+    'token',
+    'transport',
+    'smooth',
+    'lang',
+    TOKEN_ATTRIBUTE,
+  ];
 
   readonly #root: ShadowRoot;
   readonly #frame: HTMLElement;
@@ -57,6 +82,9 @@ export class SluicePlayer extends HTMLElement {
   readonly #renditionMenu: RenditionMenu;
   readonly #cueLayer: CueLayer;
   readonly #health: HealthPanel;
+  #viewerToken: ViewerToken = null;
+  /** Nothing is for sale in a replay. */
+  #claims: ClaimDesk | undefined;
   #texts: Texts = ENGLISH;
   #cues: readonly Cue[] = [];
   #chapters: readonly Chapter[] = [];
@@ -104,6 +132,8 @@ export class SluicePlayer extends HTMLElement {
     this.#cueLayer = new CueLayer({
       ...{ root: this.#root, texts: () => this.#texts },
       onFocusLost: () => this.#frame.focus(),
+      claimOf: (cue) => this.#claims?.stateOf(cue) ?? null,
+      onClaim: (cue) => this.#onClaim(cue),
     });
     this.#health = new HealthPanel({
       ...{ panel: this.#find('.health'), texts: () => this.#texts },
@@ -132,6 +162,20 @@ export class SluicePlayer extends HTMLElement {
       this.removeAttribute('token');
     } else {
       this.setAttribute('token', token);
+    }
+  }
+
+  /** For claims. Setting it forgets what another viewer has claimed. */
+  get viewerToken(): ViewerToken {
+    return this.#viewerToken;
+  }
+
+  set viewerToken(viewerToken: ViewerToken) {
+    this.#viewerToken = viewerToken;
+    if (this.#claims !== undefined) {
+      this.#claims.close();
+      this.#claims = this.#newClaims();
+      this.#cueLayer.label();
     }
   }
 
@@ -232,6 +276,7 @@ export class SluicePlayer extends HTMLElement {
   connectedCallback(): void {
     this.#abort = new AbortController();
     const { signal } = this.#abort;
+    this.#takeEarlyToken();
     this.#speak();
     document.addEventListener('fullscreenchange', () => this.#render(), { signal });
     this.#timeTimer = setInterval(() => this.#renderTime(), RENDER_TIME_EVERY_MS);
@@ -249,6 +294,8 @@ export class SluicePlayer extends HTMLElement {
   attributeChangedCallback(name: string, before: string | null, after: string | null): void {
     if (name === 'lang') {
       this.#speak();
+    } else if (name === TOKEN_ATTRIBUTE) {
+      this.viewerToken = after;
     } else if (before !== after && this.isConnected) {
       this.#queueRestart();
     }
@@ -278,6 +325,7 @@ export class SluicePlayer extends HTMLElement {
     try {
       const replay = this.#replayAddresses();
       this.#setKind(replay !== null);
+      this.#claims = replay === null ? this.#newClaims() : undefined;
       this.#playback = replay === null ? this.#newPlayback() : this.#newReplay(replay);
       this.#playback.start();
     } catch (error) {
@@ -322,9 +370,13 @@ export class SluicePlayer extends HTMLElement {
     });
   }
 
-  #newPlayback(): MediaPlayer {
+  get #addresses(): BroadcastAddresses {
     const { src, token } = this;
-    const addresses = broadcastAddresses({ src, pageUrl: document.baseURI, serverUrl: this.#serverUrl, token });
+    return broadcastAddresses({ src, pageUrl: document.baseURI, serverUrl: this.#serverUrl, token });
+  }
+
+  #newPlayback(): MediaPlayer {
+    const addresses = this.#addresses;
     return new Playback({
       addresses,
       token: addresses.token,
@@ -342,6 +394,8 @@ export class SluicePlayer extends HTMLElement {
   #stop(): void {
     this.#playback?.close();
     this.#playback = undefined;
+    this.#claims?.close();
+    this.#claims = undefined;
     this.#sample = null;
     this.#chapters = [];
     this.#onCues({ ...NO_CUES, events: this.#cues.map((cue) => ({ type: 'hidden', cue })) });
@@ -376,6 +430,39 @@ export class SluicePlayer extends HTMLElement {
       }
     }
     this.#cueLayer.render(view);
+  }
+
+  // ---- claims
+
+  #newClaims(): ClaimDesk {
+    return new ClaimDesk({
+      tokenOf: async (cue) => (typeof this.#viewerToken === 'function' ? this.#viewerToken(cue) : this.#viewerToken),
+      send: sendClaim(this.#addresses.drops),
+      onChange: (cue, state) => this.#onClaimState(cue, state),
+    });
+  }
+
+  #onClaim(cue: Cue): void {
+    const state = this.#claims?.stateOf(cue);
+    if (state !== undefined && mayClaim(state) && this.#say('sluice-claim', { type: 'pressed', cue })) {
+      void this.#claims?.claim(cue);
+    }
+  }
+
+  #onClaimState(cue: Cue, state: ClaimState): void {
+    this.#cueLayer.showClaim(cue, state);
+    if (state.type === 'granted' || state.type === 'refused') {
+      this.#say('sluice-claim', { cue, ...state });
+    }
+  }
+
+  /** Pages that set it before the script was there have put a plain property in the way of ours. */
+  #takeEarlyToken(): void {
+    const early = Object.getOwnPropertyDescriptor(this, 'viewerToken');
+    if (early !== undefined) {
+      Reflect.deleteProperty(this, 'viewerToken');
+      this.viewerToken = early.value as ViewerToken;
+    }
   }
 
   /** False when a listener wants nothing more to be done about it. */

@@ -158,6 +158,15 @@ export const STYLE = `
 .cue-price { font-weight: 700; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .cue-action { font-size: 12px; font-weight: 600; color: color-mix(in srgb, var(--cue-accent) 78%, var(--cue-ink)); }
 .cue-body:hover .cue-action { text-decoration: underline; text-underline-offset: 2px; }
+.cue-claim {
+  display: block; width: calc(100% - 16px); margin: 0 8px 8px; min-height: 44px; padding: 6px 12px; border-radius: calc(var(--cue-radius) - 6px);
+  background: color-mix(in srgb, var(--cue-accent) 78%, #000); color: #fff; font-weight: 700; font-variant-numeric: tabular-nums;
+}
+.cue-claim:hover { background: color-mix(in srgb, var(--cue-accent) 62%, #000); }
+.cue-claim:focus-visible { outline: 3px solid var(--cue-ink); outline-offset: 1px; }
+.cue-claim[aria-disabled=true] { background: color-mix(in srgb, var(--cue-ink) 14%, transparent); color: inherit; cursor: default; }
+.cue-claim.granted { box-shadow: inset 0 0 0 2px color-mix(in srgb, var(--cue-accent) 78%, var(--cue-ink)); background: none; }
+:host([noclaims]) .cue-claim { display: none; }
 .cue-close {
   position: absolute; top: 0; right: 0; width: 40px; height: 40px; font-size: 20px; line-height: 1; opacity: .6; border-radius: var(--cue-radius);
 }
@@ -325,6 +334,11 @@ svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: r
   .cue-title { -webkit-line-clamp: 1; }
   /* The whole card is the link: there is no room for saying so. */
   .cue-action { display: none; }
+  /* Beside its words: above them is the picture. */
+  .cue-cards:has(.cue-claim) { width: min(var(--sluice-cue-width, 350px), 100% - 16px); }
+  .cue-card:has(.cue-claim) { display: flex; align-items: center; padding-right: 36px; }
+  .cue-card:has(.cue-claim) .cue-body { flex: 1; min-width: 0; padding-right: 4px; }
+  .cue-claim { width: auto; max-width: 46%; margin: 4px 0; min-height: 40px; padding: 2px 12px; font-size: 13px; line-height: 1.2; }
   .cue-close { width: 36px; height: 100%; }
   .countdown:not(.large) { left: 8px; font-size: 12px; padding: 4px 12px; }
   /* Beside the card. */
@@ -346,7 +360,7 @@ svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: r
   .countdown.large .count-digit { animation: none; }
 }
 @media (forced-colors: active) {
-  .badges > *, .sound, .cue-card, .toast, .countdown, .health, .icon, .track, .big-play, .rendition, .menu { border: 1px solid; }
+  .badges > *, .sound, .cue-card, .toast, .countdown, .health, .icon, .track, .big-play, .rendition, .menu, .cue-claim { border: 1px solid; }
   .menu [aria-checked=true]::before { border-color: Highlight; forced-color-adjust: none; }
   .played, .knob, .dot { background: Highlight; forced-color-adjust: none; }
 }

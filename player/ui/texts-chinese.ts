@@ -59,6 +59,19 @@ export const CHINESE: Texts = {
   chapters: '章节',
   seconds: (count) => `${count} 秒`,
   stock: (count) => `限量 ${count} 件`,
+  claim: '立即抢',
+  claiming: '请稍候…',
+  claimed: ({ number, isNew, isDemo }) =>
+    `${isNew ? '抢到了' : '您已抢到'}：第 ${number} 号${isDemo ? '（仅演示）' : ''}`,
+  claimRefused: {
+    'too-early': '还未开始',
+    'sold-out': '已抢光',
+    over: '活动已结束',
+    limited: '人太多了，请稍后再试',
+    full: '此网络可领的数量已满',
+    'token-needed': '请先登录商店',
+    failed: '未成功，请重试',
+  },
   spokenTime: (ms) => {
     const whole = Math.floor(Math.max(0, ms) / 1000);
     const parts = [

@@ -1,4 +1,5 @@
 /** Every word a viewer can read or hear, in one table per language. */
+import type { ClaimRefusal } from '../claims/claim-answer.ts';
 import type { Source } from '../rewind-machine.ts';
 import type { FallbackReason, PlayerStatus } from '../state-machine.ts';
 import { spokenTime } from './time-text.ts';
@@ -48,6 +49,11 @@ export type Texts = {
   readonly chapters: string;
   readonly seconds: (count: number) => string;
   readonly stock: (count: number) => string;
+  /** What there is a stock of may be claimed. */
+  readonly claim: string;
+  readonly claiming: string;
+  readonly claimed: (ticket: { readonly number: number; readonly isNew: boolean; readonly isDemo: boolean }) => string;
+  readonly claimRefused: Readonly<Record<ClaimRefusal, string>>;
   /** A span for screen readers. */
   readonly spokenTime: (ms: number) => string;
   /** `place` of `whole`, both spoken. */
@@ -119,6 +125,19 @@ export const ENGLISH: Texts = {
   chapters: 'Chapters',
   seconds: (count) => `${count} s`,
   stock: (count) => `only ${count}`,
+  claim: 'Claim yours',
+  claiming: 'One moment…',
+  claimed: ({ number, isNew, isDemo }) =>
+    `${isNew ? 'Yours' : 'Already yours'}: no. ${number}${isDemo ? ' (only a demo)' : ''}`,
+  claimRefused: {
+    'too-early': 'Not yet',
+    'sold-out': 'Sold out',
+    over: 'No longer to be had',
+    limited: 'Too many at once: try again soon',
+    full: 'No more for this connection',
+    'token-needed': 'Sign in to the shop first',
+    failed: 'That did not work: try again',
+  },
   spokenTime,
   placeOf: (place, whole) => `${place} of ${whole}`,
   behind: (span) => `${span} behind live`,
