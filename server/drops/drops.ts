@@ -17,7 +17,7 @@ import { Drop } from './drop.ts';
 import type { DropDesk, DropRef, DropRefusal, DropWish } from './drop-desk.ts';
 import type { DropMetrics } from './drop-metrics.ts';
 import { createDropMetrics } from './drop-metrics.ts';
-import { Journal } from './journal.ts';
+import { Journal, type WrittenBatch } from './journal.ts';
 import type { JournalFile } from './journal-file.ts';
 import type { DropsOptions } from './options.ts';
 import type { RecoveredDrop } from './recovery.ts';
@@ -385,15 +385,16 @@ export class Drops implements DropDesk {
   /** In the place of an older one of the same name and id. */
   #add(drop: Drop, file: { path: string; soundBytes: number; damage: string | undefined }): Run {
     const { clock, log, openFile } = this.#parts;
-    const journal = new Journal({
-      ...{ path: file.path, soundBytes: file.soundBytes, retryEveryMs: this.#options.retryEveryMs, clock, log },
+    const settings = {
+      ...{ path: file.path, soundBytes: file.soundBytes, isOver: drop.isOver },
+      ...{ retryEveryMs: this.#options.retryEveryMs, clock, log },
       ...(openFile === undefined ? {} : { openFile }),
       onLost: () => drop.rollBack(),
-      onWritten: ({ claimCount, durationMs }) => this.#onWritten(drop, claimCount, durationMs),
-    });
+      onWritten: ({ claimCount, durationMs }: WrittenBatch) => this.#onWritten(drop, claimCount, durationMs),
+    };
     const run: Run = {
       ...{ drop, path: file.path, damage: file.damage },
-      journal: file.damage === undefined ? journal : undefined,
+      journal: file.damage === undefined ? new Journal(settings) : undefined,
       resumesBeforeMs: undefined,
     };
     const key = keyOf({ broadcast: drop.header.broadcast, id: drop.header.id });

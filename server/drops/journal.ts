@@ -11,17 +11,21 @@ import { openJournalFile } from './journal-file.ts';
 import type { JournalRecord } from './journal-format.ts';
 import { encodeJournalPrefix, encodeJournalRecord } from './journal-format.ts';
 
+export type WrittenBatch = { readonly claimCount: number; readonly durationMs: number };
+
 export type JournalParts = {
   readonly path: string;
   /** What of the file is sound; 0: there is none yet. */
   readonly soundBytes: number;
+  /** Nothing is written any more unless it is asked for. */
+  readonly isOver: boolean;
   readonly retryEveryMs: number;
   /** Opens or makes the file, to be written. */
   readonly openFile?: (path: string) => Promise<JournalFile>;
   /** Called before anybody hears that a write has failed. */
   readonly onLost: () => void;
   /** Called for each write that is on disk, before anybody hears of it. */
-  readonly onWritten: (written: { readonly claimCount: number; readonly durationMs: number }) => void;
+  readonly onWritten: (written: WrittenBatch) => void;
   readonly clock: Clock;
   readonly log: Log;
 };
@@ -51,6 +55,9 @@ export class Journal {
     this.#soundBytes = parts.soundBytes;
     if (parts.soundBytes === 0) {
       void this.#keep(encodeJournalPrefix());
+    } else if (!parts.isOver) {
+      // Opened, and what is torn cut off, before the first claim waits for it.
+      void this.#keep(EMPTY);
     }
   }
 
@@ -125,7 +132,6 @@ export class Journal {
       this.#isTorn = true;
       const bytes = Buffer.concat(batch.records);
       await file.write(bytes, this.#soundBytes);
-      await file.sync();
       this.#soundBytes += bytes.byteLength;
       this.#isTorn = false;
     } catch (error) {
@@ -173,6 +179,8 @@ export class Journal {
     }
   }
 }
+
+const EMPTY = Buffer.alloc(0);
 
 const newBatch = (): Batch => {
   const { promise, resolve } = Promise.withResolvers<boolean>();

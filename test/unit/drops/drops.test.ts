@@ -28,7 +28,12 @@ const openFile: DropsParts['openFile'] = async (path) => {
   const file = await openJournalFile(path);
   return {
     ...file,
-    sync: async () => (isDiskBroken ? Promise.reject(Object.assign(new Error('no'), { code: 'EIO' })) : file.sync()),
+    write: async (bytes, position) => {
+      await file.write(bytes, position);
+      if (isDiskBroken) {
+        throw Object.assign(new Error('no'), { code: 'EIO' });
+      }
+    },
   };
 };
 

@@ -26,6 +26,7 @@ class HeldDisk implements JournalFile {
     after.set(bytes.subarray(0, reached), position);
     this.content = after;
     await this.#maybeFail('write');
+    await this.#sync();
   }
 
   async truncate(bytes: number): Promise<void> {
@@ -33,7 +34,7 @@ class HeldDisk implements JournalFile {
     this.content = this.content.subarray(0, bytes);
   }
 
-  async sync(): Promise<void> {
+  async #sync(): Promise<void> {
     this.syncCount += 1;
     if (this.isHeld) {
       await new Promise<void>((resolve) => (this.#release = resolve));
@@ -63,10 +64,11 @@ let disk: HeldDisk;
 let lostCount: number;
 let written: number[];
 
-const journalOn = (soundBytes = 0): Journal =>
+const journalOn = (soundBytes = 0, isOver = false): Journal =>
   new Journal({
     path: 'x',
     soundBytes,
+    isOver,
     retryEveryMs: 5,
     openFile: async () => Promise.resolve(disk),
     onLost: () => (lostCount += 1),
@@ -171,6 +173,18 @@ describe('journal', () => {
     await journalOn(soundBytes).append(claim(2));
     assert.deepEqual(decodeJournal(disk.synced).records, [claim(1), claim(2)]);
     assert.equal(disk.synced.byteLength, decodeJournal(disk.synced).soundBytes);
+  });
+
+  test('what is torn is cut before anybody claims; of what is over nothing is touched', async () => {
+    await journalOn().append(claim(1));
+    const soundBytes = disk.content.byteLength;
+    const torn = Buffer.concat([disk.content, Buffer.alloc(300, 7)]);
+    disk.content = torn;
+    journalOn(soundBytes, true);
+    await turns();
+    assert.deepEqual(disk.content, torn);
+    journalOn(soundBytes);
+    await within(2_000, 'it is cut', () => disk.content.byteLength === soundBytes);
   });
 
   test('closing writes what waits', async () => {
