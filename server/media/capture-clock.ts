@@ -19,11 +19,20 @@ const LATE_FOLLOW_MS = 30_000;
 const STEP_MIN_MS = 2_000;
 
 export class CaptureClock {
-  readonly #bucketMinMs: number[] = [];
+  #bucketMinMs: number[] = [];
   #bucketStartMediaMs = 0;
   #firstMediaMs: number | undefined;
   #lastMediaMs = 0;
   #offsetMs = 0;
+
+  /**
+   * Another publisher's media follows. Its first picture tells where it lies, and may have waited for the connection to stand: those behind it came more
+   * promptly, so all of it was captured earlier than that one says. What was known before tells nothing of it.
+   */
+  beginEpoch(): void {
+    this.#firstMediaMs = undefined;
+    this.#bucketMinMs = [];
+  }
 
   /** One unit: its presentation time on the media timeline, and when it arrived on the Unix clock. */
   observe(mediaMs: number, arrivedAtWallMs: number): void {

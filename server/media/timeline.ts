@@ -127,6 +127,7 @@ export class Timeline {
     this.#offsetBeforeJumpMs = oldOffsetMs;
     this.#offsetMs = targetMs - dtsMsOf(unit);
     if (!isFirstEver) {
+      this.#captureClock.beginEpoch();
       this.#epochBordersMs.push(this.#lastMediaMs);
       this.#pendingMarks.add('video');
       this.#pendingMarks.add('audio');

@@ -99,3 +99,20 @@ test('the wall clock of a media time is the arrival of the promptest unit', () =
   timeline.place(videoUnit({ dtsMs: 2_000, arrivedAtMs: 2_700 }));
   assert.equal(timeline.wallMsAt(2_000), WALL_AT_ZERO_MS + 2_450);
 });
+
+test('a returning encoder whose first picture waited for the connection is dated by what follows it, however often it returns', () => {
+  const timeline = newTimeline();
+  const WAITED_MS = 130;
+  for (let round = 0; round < 8; round += 1) {
+    const startedAtMs = round * 10_000;
+    timeline.beginEpoch();
+    let lastMs = 0;
+    for (let sourceMs = 0; sourceMs < 4_000; sourceMs += 40) {
+      // What was encoded before the connection stood came in one go.
+      const arrivedAtMs = startedAtMs + Math.max(WAITED_MS, sourceMs);
+      lastMs = dtsMsOf(timeline.place(videoUnit({ dtsMs: sourceMs, arrivedAtMs })));
+    }
+    const offMs = timeline.wallMsAt(lastMs) - (WALL_AT_ZERO_MS + startedAtMs + 3_960);
+    assert.ok(Math.abs(offMs) < 1, `round ${round}: off by ${offMs} ms`);
+  }
+});
