@@ -28,6 +28,8 @@ export type CueFollowerOptions = {
 /** No frame for so long, where there are none to tell: the element's time counts. */
 const FRAMELESS_MS = 1000;
 const TIMER_MAX_MS = 60_000;
+/** A timer that is off by less is left: the browser's own grain. */
+const TIMER_OFF_MAX_MS = 1;
 
 export class CueFollower {
   readonly #options: CueFollowerOptions;
@@ -36,7 +38,8 @@ export class CueFollower {
   #place: CuePlace | null = null;
   #frameAtMs: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #timerAtWallMs: number | null = null;
+  /** On our clock; infinite: none is set. */
+  #timerDueAtMs = Number.POSITIVE_INFINITY;
 
   constructor(options: CueFollowerOptions) {
     this.#options = options;
@@ -108,21 +111,21 @@ export class CueFollower {
     this.#video = undefined;
   }
 
-  /** A better reading of the server's clock may find it early: then it is set once more. */
+  /** A better reading of the server's clock moves it, also while it waits; should it have come early, it is set once more. */
   #setTimer(atWallMs: number | null, serverWallMs: number | null): void {
-    if (atWallMs === this.#timerAtWallMs) {
+    const nowMs = this.#options.clock.nowMs();
+    const waitMs = atWallMs === null || serverWallMs === null ? Number.POSITIVE_INFINITY : atWallMs - serverWallMs;
+    if (Math.abs(nowMs + waitMs - this.#timerDueAtMs) < TIMER_OFF_MAX_MS) {
       return;
     }
     clearTimeout(this.#timer);
-    this.#timerAtWallMs = atWallMs;
-    if (atWallMs !== null && serverWallMs !== null) {
-      this.#timer = setTimeout(
-        () => {
-          this.#timerAtWallMs = null;
-          this.refresh();
-        },
-        Math.min(TIMER_MAX_MS, atWallMs - serverWallMs),
-      );
+    // What is further off is looked at again meanwhile.
+    this.#timerDueAtMs = waitMs > TIMER_MAX_MS ? Number.POSITIVE_INFINITY : nowMs + waitMs;
+    if (waitMs <= TIMER_MAX_MS) {
+      this.#timer = setTimeout(() => {
+        this.#timerDueAtMs = Number.POSITIVE_INFINITY;
+        this.refresh();
+      }, waitMs);
     }
   }
 }

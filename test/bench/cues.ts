@@ -36,8 +36,6 @@ const SPACING_MS = 300;
 const LEAD_MS = 2_500;
 const FRAME_MS = 1000 / 30;
 const SHOWN_MAX_MS = 30_000;
-/** One picture was skipped at least. */
-const LATE_MIN_MS = 1.5 * FRAME_MS;
 const ERROR_TARGET_FRAMES = 1;
 const CLOCK_SPREAD_TARGET_MS = 50;
 
@@ -113,10 +111,12 @@ type Told = { readonly path: string; readonly made: readonly HostedCue[]; readon
 const rowsOf = (pictures: readonly StampedPicture[], { path, made, shown }: Told): BenchRow[] => {
   // Should one be put up twice, the first time counts.
   const byId = new Map(shown.toReversed().map((cue) => [cue.id, cue]));
-  const errors = made.flatMap(({ id, mediaMs }) => {
+  const read = made.flatMap(({ id, mediaMs }) => {
     const cue = byId.get(id);
-    return cue === undefined || mediaMs === null ? [] : (errorInFrames(pictures, { mediaMs, stamp: cue.stamp }) ?? []);
+    const error = cue === undefined || mediaMs === null ? null : errorInFrames(pictures, { mediaMs, stamp: cue.stamp });
+    return cue === undefined || error === null ? [] : { error, stepMs: cue.stepMs };
   });
+  const errors = read.map(({ error }) => error);
   const missingCount = made.filter(({ id }) => !byId.has(id)).length;
   const counts = [...new Set(errors)]
     .sort((a, b) => a - b)
@@ -125,8 +125,10 @@ const rowsOf = (pictures: readonly StampedPicture[], { path, made, shown }: Told
       return `${error > 0 ? '+' : ''}${error}: ${count}`;
     });
   const unreadCount = made.length - missingCount - errors.length;
-  const knownLateCount = made.filter(({ id }) => (byId.get(id)?.lateMs ?? 0) > LATE_MIN_MS).length;
-  const note = `${made.length} cues, ${missingCount} not shown, ${unreadCount} unread; frames ${counts.join(', ')}; ${knownLateCount} late by the player's own word`;
+  const late = read.filter(({ error }) => error > 0);
+  // The browser had told of no picture between the one before the cue's and this one: there was none to show it with.
+  const firstToldCount = late.filter(({ error, stepMs }) => stepMs > (error + 0.5) * FRAME_MS).length;
+  const note = `${made.length} cues, ${missingCount} not shown, ${unreadCount} unread; frames ${counts.join(', ')}; ${firstToldCount} of ${late.length} late ones with the first picture that the browser told of`;
   const p95 = percentile(
     errors.map((error) => Math.abs(error)),
     0.95,

@@ -21,6 +21,8 @@ export type ShownCue = {
   readonly atWallMs: number;
   /** As the player says. */
   readonly lateMs: number;
+  /** Media time between the picture that the browser told of last and the one before: more than a picture's where it told of none in between. */
+  readonly stepMs: number;
 };
 
 export type StampedPicture = { readonly ptsMs: number; readonly stamp: number };
@@ -31,13 +33,27 @@ type WatchWindow = { sluiceCues: ShownCue[]; sluiceReader: { stampNow(): number 
 const installWatch = (): void => {
   const shown: ShownCue[] = [];
   Object.assign(globalThis, { sluiceCues: shown });
+  let told = { video: null as HTMLVideoElement | null, atMs: 0, stepMs: 0 };
+  const { prototype } = HTMLVideoElement;
+  const ask: (callback: VideoFrameRequestCallback) => number = Reflect.get(prototype, 'requestVideoFrameCallback');
+  prototype.requestVideoFrameCallback = function (callback) {
+    return ask.call(this, (nowMs, frame) => {
+      const atMs = frame.rtpTimestamp === undefined ? frame.mediaTime * 1000 : frame.rtpTimestamp / 90;
+      // Whoever asks is told of the same picture.
+      if (told.video !== this || told.atMs !== atMs) {
+        told = { video: this, atMs, stepMs: told.video === this ? atMs - told.atMs : 0 };
+      }
+      callback(nowMs, frame);
+    });
+  };
   addEventListener('DOMContentLoaded', () => {
     const player: SluicePlayer | null = document.querySelector('sluice-player');
     player?.addEventListener('sluice-cue', ({ detail }) => {
       if (detail.type === 'shown') {
-        const stamp = (globalThis as unknown as WatchWindow).sluiceReader.stampNow();
+        // Before the picture is read back, which takes tens of milliseconds where there is no graphics card.
         const atWallMs = performance.timeOrigin + performance.now();
-        shown.push({ id: detail.cue.id, stamp, atWallMs, lateMs: detail.lateMs });
+        const stamp = (globalThis as unknown as WatchWindow).sluiceReader.stampNow();
+        shown.push({ id: detail.cue.id, stamp, atWallMs, lateMs: detail.lateMs, stepMs: told.stepMs });
       }
     });
   });
