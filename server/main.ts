@@ -18,6 +18,7 @@ import { HttpServer } from './api/http-server.ts';
 import { isTlsWanted } from './api/tls/certificate-source.ts';
 import { systemClock } from './base/clock.ts';
 import { messageOf } from './base/errors.ts';
+import { FolderLock } from './base/folder-lock.ts';
 import { Prng } from './base/prng.ts';
 import { joinCues, recordCues } from './broadcast-cues.ts';
 import { BroadcastHealth, createStudioView } from './broadcast-health.ts';
@@ -72,6 +73,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   const clock = systemClock;
   const log = createLog(config.log);
   const metrics = new Metrics({ collectDefaults: true });
+  const folderLock = FolderLock.take(config.dataDir);
   const keyFilePath = join(config.dataDir, 'keys.json');
   const { store: keys, isNew } = KeyStore.open(keyFilePath, config.publish.firstName);
   const tokenKeys = new TokenKeys(join(config.dataDir, 'token-keys.json'));
@@ -268,6 +270,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   drain.add('health', () => health.close());
   drain.add('ladders', () => ladders.close());
   drain.add('webhooks', async () => webhooks.close());
+  drain.add('data folder', () => folderLock.release());
 
   await rtmp.listen();
   const { http: httpPort, https: httpsPort } = await http.listen();
