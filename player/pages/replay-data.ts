@@ -1,5 +1,8 @@
 /** Recordings from the API, in words. */
 import type { ReplayList, ReplaySummary } from '../../server/api/contract/replays.ts';
+import type { WatchState } from '../../server/api/contract/socket.ts';
+import { clockText } from '../ui/time-text.ts';
+import { STATE_TEXTS } from './broadcasts.ts';
 
 const ASK_MAX_MS = 8000;
 
@@ -41,6 +44,22 @@ const ask = async (path: string, init: RequestInit = {}, accepted: readonly numb
 };
 
 export const titleOf = ({ title, name }: ReplaySummary): string => (title === '' ? name : title);
+
+/** On its card: how long it is, or what becomes of a recording that still goes on. `state`: of the broadcast of its name, absent where nobody is live. */
+export const lengthBadge = (
+  { state: recording, durationMs }: Pick<ReplaySummary, 'state' | 'durationMs'>,
+  state: WatchState,
+): { readonly text: string; readonly isLive: boolean } => {
+  if (recording === 'ended') {
+    return { text: clockText(durationMs), isLive: false };
+  }
+  const isLive = state === 'live';
+  // Nobody is live any more: its last pieces are on their way to the disk.
+  return {
+    text: isLive ? 'Live now' : state === 'reconnecting' ? STATE_TEXTS.reconnecting : STATE_TEXTS.ended,
+    isLive,
+  };
+};
 
 export const dateText = (atWallMs: number): string =>
   new Date(atWallMs).toLocaleString('en', { dateStyle: 'medium', timeStyle: 'short' });

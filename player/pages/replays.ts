@@ -1,8 +1,10 @@
 /** The library: all replays, newest first, found by name or title. */
 import type { ReplaySummary } from '../../server/api/contract/replays.ts';
+import type { WatchState } from '../../server/api/contract/socket.ts';
 import { clockText } from '../ui/time-text.ts';
+import { fetchBroadcasts } from './broadcasts.ts';
 import { byId, make, setText } from './elements.ts';
-import { dateText, fetchReplays, sizeText, titleOf } from './replay-data.ts';
+import { dateText, fetchReplays, lengthBadge, sizeText, titleOf } from './replay-data.ts';
 
 const PAGE_COUNT = 24;
 /** After the last key. */
@@ -25,16 +27,17 @@ const posterOf = (replay: ReplaySummary): HTMLImageElement => {
   return poster;
 };
 
-const card = (replay: ReplaySummary): HTMLElement => {
-  const isLive = replay.state === 'recording';
-  const length = make('span', isLive ? 'length live' : 'length', isLive ? 'Live now' : clockText(replay.durationMs));
+const card = (replay: ReplaySummary, state: WatchState): HTMLElement => {
+  const isRunning = replay.state === 'recording';
+  const { text, isLive } = lengthBadge(replay, state);
+  const length = make('span', isLive ? 'length live' : 'length', text);
   const link = make(
     'a',
     'card replay',
-    make('span', 'poster', ...(isLive ? [] : [posterOf(replay)]), length),
+    make('span', 'poster', ...(isRunning ? [] : [posterOf(replay)]), length),
     make('strong', '', titleOf(replay)),
     make('span', 'line', ...(replay.title === '' ? [] : [replay.name]), dateText(replay.startedAtWallMs)),
-    make('span', 'line', isLive ? `${clockText(replay.durationMs)} so far` : sizeText(replay.sizeBytes)),
+    make('span', 'line', isRunning ? `${clockText(replay.durationMs)} so far` : sizeText(replay.sizeBytes)),
   );
   link.setAttribute('href', `/replay/${replay.id}`);
   return make('li', '', link);
@@ -57,18 +60,19 @@ const load = async (options: { isMore: boolean }): Promise<void> => {
   const asked = askedCount;
   const words = search.value.trim();
   try {
-    const { replays, totalCount } = await fetchReplays({
-      search: words,
-      offset: options.isMore ? shownCount : 0,
-      limit: PAGE_COUNT,
-    });
+    const offset = options.isMore ? shownCount : 0;
+    const [{ replays, totalCount }, broadcasts] = await Promise.all([
+      fetchReplays({ search: words, offset, limit: PAGE_COUNT }),
+      fetchBroadcasts(),
+    ]);
+    const states = new Map(broadcasts.map(({ name, state }) => [name, state]));
     if (asked !== askedCount) {
       return;
     }
     if (!options.isMore) {
       cards.replaceChildren();
     }
-    cards.append(...replays.map(card));
+    cards.append(...replays.map((replay) => card(replay, states.get(replay.name) ?? 'absent')));
     shownCount = cards.childElementCount;
     more.hidden = shownCount >= totalCount || replays.length === 0;
     byId('trouble').hidden = true;
