@@ -5,17 +5,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { z } from 'zod';
+import { KeyStore } from '../../../server/access/key-store.ts';
+import type { SessionDetail } from '../../../server/api/contract/sessions.ts';
 import { ANSWERS, CHAPTERS } from '../../../server/api/openapi/answers.ts';
 import type { HttpEndpoint } from '../../../server/base/http-exchange.ts';
 import { silentLog } from '../../../server/observability/log.ts';
 import { Metrics } from '../../../server/observability/metrics.ts';
-import { ManualClock } from '../../../server/base/clock.ts';
+import { ManualClock, systemClock } from '../../../server/base/clock.ts';
+import { joinDrops } from '../../../server/drop-cues.ts';
+import { DROPS_DEFAULTS } from '../../../server/drops/options.ts';
+import { openDropsDoor } from '../../../server/drops-door.ts';
 import { ReplayServer } from '../../../server/replay/http-handler.ts';
 import { ViewingLeases } from '../../../server/replay/viewing-leases.ts';
 import type { ApiFixture } from '../../support/api-server.ts';
 import { TEST_HTTP_OPTIONS, withApiServer } from '../../support/api-server.ts';
+import { closeCueStage, openCueStage } from '../../support/cue-stage.ts';
 import { HlsRig } from '../../support/hls-rig.ts';
-import { MemoryRecordings, recordingSummary } from '../../support/memory-recordings.ts';
+import { MemoryRecordings, recordingSummary, replaysViewOf } from '../../support/memory-recordings.ts';
 import { SAMPLE_ID, makeSampleRecording } from '../../support/sample-recording.ts';
 import { syntheticAudio, syntheticVideo } from '../../support/synthetic-media.ts';
 import { offerSdp } from '../../support/whep-client.ts';
@@ -61,7 +67,6 @@ test('every route of the API is in the document, and says what it answers; nothi
 });
 
 const BEARER = { authorization: 'Bearer admin-key' };
-const JSON_BODY = { ...BEARER, 'content-type': 'application/json' };
 
 /** What is asked of the fixture, by the route that is to answer. */
 const ASKED: readonly (readonly [operation: string, path: string, body?: unknown])[] = [
@@ -89,23 +94,123 @@ const ASKED: readonly (readonly [operation: string, path: string, body?: unknown
   ['DELETE /api/tokens/keys/:id', '/api/tokens/keys/k1'],
 ];
 
+/** Asks, and holds the answer against what the document says of the operation and its status. */
+const askAsDocumented = async (
+  url: string,
+  [operation, path, body]: (typeof ASKED)[number],
+  headers: Record<string, string> = BEARER,
+): Promise<number> => {
+  const [method = ''] = operation.split(' ');
+  const sent =
+    body === undefined
+      ? { headers }
+      : { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) };
+  const response = await fetch(`${url}${path}`, { method, ...sent });
+  const schema = ANSWERS[operation]?.[response.status];
+  const text = await response.text();
+  assert.ok(schema !== undefined, `${operation} answered ${response.status}: ${text}`);
+  if (schema === null) {
+    assert.equal(text, '');
+  } else {
+    const checked = (schema as z.ZodType).safeParse(JSON.parse(text));
+    assert.ok(checked.success, `${operation}: ${checked.error?.message}`);
+  }
+  return response.status;
+};
+
 test('what the API answers is as the document says, to the last member', async () => {
   await withApiServer(async ({ url }) => {
-    for (const [operation, path, body] of ASKED) {
-      const [method = ''] = operation.split(' ');
-      const sent = body === undefined ? { headers: BEARER } : { headers: JSON_BODY, body: JSON.stringify(body) };
-      const response = await fetch(`${url}${path}`, { method, ...sent });
-      const schema = ANSWERS[operation]?.[response.status];
-      const text = await response.text();
-      assert.ok(schema !== undefined, `${operation} answered ${response.status}: ${text}`);
-      if (schema === null) {
-        assert.equal(text, '');
-      } else {
-        const checked = (schema as z.ZodType).safeParse(JSON.parse(text));
-        assert.ok(checked.success, `${operation}: ${checked.error?.message}`);
-      }
+    for (const asked of ASKED) {
+      await askAsDocumented(url, asked);
     }
   });
+});
+
+const SESSION: SessionDetail = {
+  ...{ number: 7, broadcast: 'demo', transport: 'whep', startedAtWallMs: 1, durationMs: 5, endedAtWallMs: null },
+  ...{ endReason: null, path: 'udp', renditionId: 'h480', estimateBps: 2e6, networkClass: 'lte', playoutDelayMs: 80 },
+  ...{ targetLatencyMs: null, rttMs: 40, latencyMs: null, stallCount: 1, stallMs: 20, smoothnessRatio: 0.5 },
+  timeline: {
+    ...{
+      atMs: [1_000],
+      estimateBps: [2e6],
+      sentBps: [1e6],
+      playoutDelayMs: [80],
+      needMs: [50],
+      targetLatencyMs: [null],
+    },
+    ...{ queueDelayMs: [null], rttMs: [40], latencyMs: [null], frozenMs: [0], renditionId: ['h480'] },
+  },
+};
+
+const CUES = '/api/broadcasts/demo/cues';
+const DROP = '/api/broadcasts/demo/drops/lamp';
+const REPLAY = `/api/replays/${SAMPLE_ID}`;
+const LAMP = { id: 'lamp', kind: 'product', title: 'Lamp', price: '¥9', link: 'https://shop.example/l', stock: 2 };
+
+/** What needs a live broadcast, a drop, a recording or a viewer behind it, with the status that it gets there. */
+const ASKED_OF_ALL: readonly (readonly [status: number, operation: string, path: string, body?: unknown])[] = [
+  [201, 'POST /api/broadcasts/:name/cues', CUES, { ...LAMP, payload: { colours: ['red'] } }],
+  [200, 'POST /api/broadcasts/:name/cues', CUES, { ...LAMP, payload: { colours: ['red'] } }],
+  [200, 'POST /api/broadcasts/:name/cues/:id/fire', `${CUES}/lamp/fire`, { at: { countdownMs: 60_000 } }],
+  [200, 'GET /api/broadcasts/:name/drops/:id', DROP],
+  [200, 'POST /api/broadcasts/:name/cues/:id/fire', `${CUES}/lamp/fire`, { at: { mediaMs: 100 } }],
+  [200, 'GET /api/broadcasts/:name/cues', CUES],
+  [200, 'PUT /api/broadcasts/:name/cues/:id', `${CUES}/lamp`, { ...LAMP, price: '¥8' }],
+  [200, 'GET /api/broadcasts/:name/drops/:id', DROP],
+  [201, 'POST /api/broadcasts/:name/drops/:id/claims', `${DROP}/claims?player=ann`],
+  [200, 'POST /api/broadcasts/:name/drops/:id/claims', `${DROP}/claims?player=ann`],
+  [200, 'GET /api/broadcasts/:name/drops/:id/claims', `${DROP}/claims`],
+  [200, 'GET /api/drops/keys', '/api/drops/keys'],
+  [204, 'DELETE /api/broadcasts/:name/cues/:id', `${CUES}/lamp`],
+  [200, 'GET /api/replays', '/api/replays'],
+  [200, 'GET /api/replays/:id', REPLAY],
+  [200, 'PATCH /api/replays/:id', REPLAY, { title: 'Autumn' }],
+  [204, 'DELETE /api/replays/:id', REPLAY],
+  [200, 'GET /api/sessions', '/api/sessions'],
+  [200, 'GET /api/sessions/:number', '/api/sessions/7'],
+];
+
+test('what cues, drops, recordings and viewers answer is as the document says; every operation is asked somewhere', async () => {
+  const stage = await openCueStage({ clock: systemClock });
+  const { drops, endpoint } = await openDropsDoor(
+    { dataDir: stage.folder, drops: { ...DROPS_DEFAULTS, folder: 'drops', shopKeysFile: 'shop-keys.json' } },
+    {
+      keys: KeyStore.open(join(stage.folder, 'keys.json'), 'main').store,
+      ...{ clock: systemClock, log: silentLog, metrics: new Metrics({ collectDefaults: false }) },
+    },
+  );
+  const recordings = new MemoryRecordings([recordingSummary(1, { id: SAMPLE_ID })]);
+  try {
+    const { feed } = stage.publish();
+    syntheticVideo({ frameRateFps: 30, durationS: 1, gopFrames: 30 }).forEach((unit) => feed.push(unit));
+    await withApiServer(
+      async ({ url, viewers }) => {
+        viewers.push(SESSION);
+        for (const [status, ...asked] of ASKED_OF_ALL) {
+          const isList = asked[0] === 'GET /api/broadcasts/:name/drops/:id/claims';
+          // Who claims needs no key for `demo`: a bearer would be a viewer's token.
+          const isClaim = asked[0] === 'POST /api/broadcasts/:name/drops/:id/claims';
+          const key = isList ? KeyStore.open(join(stage.folder, 'keys.json'), 'main').store.adminKey : 'admin-key';
+          const headers: Record<string, string> = isClaim ? {} : { authorization: `Bearer ${key}` };
+          assert.equal(await askAsDocumented(url, asked, headers), status, asked.join(' '));
+        }
+      },
+      () => ({
+        ...{ cues: joinDrops(stage.desk, drops), drops: endpoint, replays: replaysViewOf(recordings) },
+        settings: { ...TEST_HTTP_OPTIONS, bodyMaxBytes: 65_536 },
+      }),
+    );
+  } finally {
+    await drops.stop();
+    await closeCueStage(stage);
+  }
+  const asked = new Set([...ASKED.map(([operation]) => operation), ...ASKED_OF_ALL.map(([, operation]) => operation)]);
+  const withBody = Object.keys(ANSWERS).filter((operation) => operation !== 'GET /metrics');
+  assert.deepEqual(
+    withBody.filter((operation) => !asked.has(operation)),
+    [],
+  );
 });
 
 /** Real endpoints below their prefixes: a viewer's session, a live broadcast of ten seconds, a recording of nine. */
