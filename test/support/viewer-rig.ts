@@ -9,7 +9,7 @@ import { OutgoingStream } from '../../server/relay/webrtc/outgoing-stream.ts';
 import { PacketOutlet } from '../../server/relay/webrtc/packet-outlet.ts';
 import type { PacketisedFrame, PacketisedRendition } from '../../server/relay/webrtc/packetised-rendition.ts';
 import { RtpClock } from '../../server/relay/webrtc/rtp-clock.ts';
-import { MappingTeller } from '../../server/relay/webrtc/rtp-mapping.ts';
+import { MappingTeller, type RtpMapping } from '../../server/relay/webrtc/rtp-mapping.ts';
 import { VideoFlow } from '../../server/relay/webrtc/video-flow.ts';
 import type { PeerTransport } from '../../server/webrtc-transport/peer-transport.ts';
 
@@ -37,6 +37,10 @@ export type ViewerRig = {
   pictures(): readonly SentPicture[];
   /** Media times of the pictures that have begun to leave. */
   sentPictures(): readonly number[];
+  /** What is added to media time for the wall clock. */
+  wallOffsetMs: number;
+  /** What the viewer is told of its stamps, in order. */
+  readonly mappings: readonly RtpMapping[];
 };
 
 /** Tells nothing, so that the test steers. */
@@ -77,21 +81,26 @@ export const viewerRig = ({ hasRtx = true } = {}): ViewerRig => {
     rtx: hasRtx ? { ssrc: 2, payloadType: 103 } : undefined,
     clock: new RtpClock(90_000, 0),
   });
-  const flow = new VideoFlow({
+  const mappings: RtpMapping[] = [];
+  const mapping = new MappingTeller();
+  mapping.listen((one) => mappings.push(one));
+  const flow: VideoFlow = new VideoFlow({
     stream,
     controller,
     outlet: new PacketOutlet({
       ...{ peer: peer as unknown as PeerTransport, sender, controller },
       metrics: new OutMetrics(new Metrics({ collectDefaults: false })),
     }),
-    mapping: new MappingTeller(),
-    wallMsAt: (mediaMs) => mediaMs,
+    mapping,
+    wallMsAt: (mediaMs) => mediaMs + rig.wallOffsetMs,
     retransmitWindowMs: 1_000,
     payloadTypes: new Map([['h264', 102]]),
   });
   const rig: ViewerRig = {
     flow,
     nowMs: 0,
+    wallOffsetMs: 0,
+    mappings,
     packets,
     sent: controller.sent,
     get isCongested() {

@@ -234,10 +234,12 @@ export class VideoFlow {
     const { clock, nextSeqExt } = this.#stream;
     const liveMs = isBent ? (this.#rendition?.mediaMsAt(nowMs) ?? frame.ptsMs) : frame.ptsMs;
     this.#stream.usePayloadType(this.#options.payloadTypes.get(frame.codec) ?? 0);
-    picture.timestampTs32 = clock.stamp(Math.max(frame.ptsMs, liveMs));
     const { mapping, wallMsAt, controller } = this.#options;
     const { ptsMs } = frame;
-    mapping.note({ rtpTimestamp: picture.timestampTs32, mediaMs: ptsMs, wallMs: wallMsAt(ptsMs) }, isBent);
+    const wallMs = wallMsAt(ptsMs);
+    clock.follow(wallMs - ptsMs);
+    picture.timestampTs32 = clock.stamp(Math.max(ptsMs, liveMs));
+    mapping.note({ rtpTimestamp: picture.timestampTs32, mediaMs: ptsMs, wallMs }, isBent);
     if (isKeyframe) {
       this.#copies.onKeyframe(nextSeqExt, packetCount);
     }

@@ -1,6 +1,7 @@
 /** One viewer's pictures from the offer to the packet: what is paced, what is dropped, and what a receiver sees of it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { RtpClock as ViewerClock } from '../../../../player/playout/rtp-clock.ts';
 import { FixedController } from '../../../../server/relay/webrtc/fixed-controller.ts';
 import { viewerRig } from '../../../support/viewer-rig.ts';
 
@@ -92,4 +93,26 @@ test('without a link to decide by, a near viewer is told to wait little, and a b
     [controller.decide(2, 0).playoutDelayMs, controller.decide(2, 0).paceBps, controller.decide(2, 100_000).paceBps],
     [20, Number.POSITIVE_INFINITY, 20_000_000],
   );
+});
+
+test('media that comes more promptly after a return is stamped by the wall clock, and the viewer is told what the stamps mean', () => {
+  const rig = viewerRig();
+  for (const ptsMs of [0, 33, 66]) {
+    rig.offer(rig.frame(ptsMs, ptsMs === 0));
+  }
+  // The first picture of the encoder that returned has waited for 100 ms; three that were made meanwhile come with it, and the next in their time.
+  const arrivals = [5_000, 5_000, 5_000, 5_000, 5_033, 5_066, 5_099];
+  arrivals.forEach((arrivedAtMs, index) => {
+    const ptsMs = 5_000 + index * 33;
+    rig.wallOffsetMs = Math.min(rig.wallOffsetMs, arrivedAtMs - ptsMs);
+    rig.offer(rig.frame(ptsMs, index === 0));
+  });
+  const stamps = rig.pictures().map(({ stampMs }) => Math.round(stampMs));
+  assert.deepEqual(stamps, [0, 33, 66, 5_000, 5_001, 5_001, 5_002, 5_033, 5_066, 5_099]);
+  const clock = new ViewerClock();
+  rig.mappings.forEach((mapping) => clock.note(mapping));
+  // Moves of less than 2 ms are not told.
+  assert.ok(Math.abs(clock.mediaMs(5_099 * 90)! - 5_198) < 2);
+  assert.ok(Math.abs(clock.captureWallMs(5_099 * 90)! - 5_099) < 2);
+  assert.equal(clock.mediaMs(66 * 90), 66, 'what came before means what it meant');
 });
