@@ -35,6 +35,8 @@ export type MediaPlayer = {
   showInterest(): void;
   /** Null where there is none (yet). */
   thumbnailAt(positionMs: number): Thumbnail | null;
+  /** Of the frame on screen, on the broadcast's media timeline; null while unknown, and in a replay. */
+  mediaMs(): number | null;
   /** What has been shown and has a title, by time; empty while there is nothing, or nothing is known. */
   chapters(): readonly ChapterMark[];
   /** Null while there is nothing to choose. */

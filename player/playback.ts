@@ -223,6 +223,13 @@ export class Playback implements MediaPlayer {
     return startAtWallMs === null ? null : this.#storyboard.at(positionMs - startAtWallMs);
   }
 
+  /** Dates are placed on the media timeline by what cues tell of both. */
+  mediaMs(): number | null {
+    const place = this.#cues.place;
+    const offsetMs = place?.kind === 'wall' ? this.#cueBoard.programOffsetMs : 0;
+    return place === null || offsetMs === null ? null : place.atMs - offsetMs;
+  }
+
   chapters(): readonly ChapterMark[] {
     return this.#cueBoard.fired.flatMap(({ title, programWallMs }) =>
       title === undefined ? [] : { startMs: programWallMs, title },

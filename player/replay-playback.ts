@@ -131,6 +131,11 @@ export class ReplayPlayback implements MediaPlayer {
     return this.#chapters;
   }
 
+  /** A replay has a timeline of its own. */
+  mediaMs(): null {
+    return null;
+  }
+
   /** Only the main picture is recorded. */
   renditions(): null {
     return null;

@@ -141,6 +141,12 @@ export class CueBoard {
     return this.#all.flatMap(({ cue }) => cue ?? []);
   }
 
+  /** What is added to media time for program dates, by the newest cue; null while there was none. */
+  get programOffsetMs(): number | null {
+    const mark = this.#all.at(-1)?.mark;
+    return mark === undefined ? null : mark.programWallMs - mark.mediaMs;
+  }
+
   /** To be called with each frame on screen, and when `nextClockAtWallMs` is reached. */
   update(moment: CueMoment): CueView {
     this.#notePast(moment);

@@ -47,6 +47,11 @@ export class CueFollower {
     options.stage.followShown((video) => this.#follow(video));
   }
 
+  /** Of the frame on screen; null while unknown. */
+  get place(): CuePlace | null {
+    return this.#place;
+  }
+
   /** Something was told of cues: what belongs to the frame on screen is shown at once. */
   refresh(): void {
     const moment = { ...this.#options.momentNow(), place: this.#place };

@@ -60,9 +60,15 @@ const open = (known: StudioFacts): void => {
   byId('content').hidden = false;
   keyPart = new KeyPart({ api, facts: known, texts });
   herePart ??= new HerePart({ name, texts, secret: () => keyPart?.secret ?? null });
-  cuePart = new CuePart({ api, texts, language });
+  cuePart = new CuePart({ api, texts, language, previewMediaMs });
   player.token = known.watchToken;
   player.src = name;
+};
+
+/** Rewound or standing it shows what the host has seen before. */
+const previewMediaMs = (): number | null => {
+  const isLive = player.view.transport === 'whep' || player.view.transport === 'll-hls';
+  return isLive && player.view.status === 'playing' && !player.paused ? player.mediaMs : null;
 };
 
 const showHeading = ({ state, viewers }: BroadcastHealth): void => {

@@ -224,6 +224,11 @@ export class SluicePlayer extends HTMLElement {
     this.#renderRenditions();
   }
 
+  /** Of the picture on screen, on the broadcast's media timeline: what `sawMediaMs` of a cue wants. Null while unknown; over LL-HLS before the first cue too. */
+  get mediaMs(): number | null {
+    return this.#playback?.mediaMs() ?? null;
+  }
+
   /** What is on with the picture on screen, oldest first. */
   get cues(): readonly Cue[] {
     return this.#cues;

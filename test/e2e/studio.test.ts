@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Page } from 'playwright-core';
+import type { HostedCue } from '../../server/api/contract/cues-host.ts';
 import { Publisher } from '../latency/source/publisher.ts';
 import { closeBrowser, openPage } from '../support/browser.ts';
 import { SluiceProcess } from '../support/sluice-process.ts';
@@ -97,6 +98,22 @@ test(
       await within(SHOWN_MAX_MS, 'the desk is told', async () => /Lamp/.test(await textOf(page, '#seen')));
       await phone.page.screenshot({ path: path.join(tmpdir(), 'sluice-studio-390.png'), fullPage: true });
       await phone.close();
+
+      // Somebody else is before the camera: the instant is that of the picture on this page.
+      await page.click('#cue-add');
+      await page.fill('#cue-title', 'Mug');
+      await page.keyboard.press('Enter');
+      await page.waitForSelector('.cue-item.prepared.next');
+      await page.click('#cue-timing summary');
+      await page.check('#cue-by-preview');
+      const asked = page.waitForRequest((request) => request.url().endsWith('/fire'));
+      await page.keyboard.press('Control+Enter');
+      const request = await asked;
+      const { sawMediaMs, at } = request.postDataJSON() as { sawMediaMs: number; at: { countdownMs: number } };
+      const armed = (await (await request.response())?.json()) as HostedCue;
+      assert.ok(sawMediaMs > 0);
+      assert.equal(armed.mediaMs, sawMediaMs + at.countdownMs);
+      await within(SHOWN_MAX_MS, 'the mug is on', async () => /Mug/.test(await textOf(page, '#seen')));
     } finally {
       await publisher.stop();
     }

@@ -64,11 +64,17 @@ export class CueDesk {
     };
   }
 
-  /** Until the host has reached the instant of an armed cue; null where that cannot be said. Negative: it is about to be told. */
-  remainingMs(cue: HostedCue, nowMs: number): number | null {
+  /**
+   * Until the host has reached the instant of an armed cue; null where that cannot be said. Negative: it is about to be told. `sawMediaMs`: who goes by the
+   * preview has reached what it shows.
+   */
+  remainingMs(cue: HostedCue, nowMs: number, sawMediaMs: number | null): number | null {
     const { clock } = this.#list;
     if (cue.state !== 'armed' || cue.mediaMs === null || clock === null) {
       return null;
+    }
+    if (sawMediaMs !== null) {
+      return cue.mediaMs - sawMediaMs;
     }
     const capturedMs = clock.mediaMs + (this.#delayMs ?? clock.encoderDelayMs) + (nowMs - this.#takenAtMs);
     return cue.mediaMs - capturedMs;

@@ -10,7 +10,13 @@ import { Declined, type StudioApi } from './studio-api.ts';
 import type { StudioTexts } from './texts.ts';
 import { fill } from './texts.ts';
 
-export type CuePartOptions = { readonly api: StudioApi; readonly texts: StudioTexts; readonly language: string };
+export type CuePartOptions = {
+  readonly api: StudioApi;
+  readonly texts: StudioTexts;
+  readonly language: string;
+  /** Media time of the picture that the preview shows live; null while it shows none, or it is not known. */
+  readonly previewMediaMs: () => number | null;
+};
 
 const COUNTDOWNS_S = [3, 5, 10] as const;
 /** What counts down is written this often, and asked about this often once it is due. */
@@ -24,6 +30,8 @@ export class CuePart {
   readonly #delayPlace: string;
   readonly #go = byId('bar-go') as HTMLButtonElement;
   readonly #now = byId('bar-now') as HTMLButtonElement;
+  readonly #byPreview = byId('cue-by-preview') as HTMLInputElement;
+  readonly #byPreviewPlace: string;
   readonly #delay = byId('cue-delay') as HTMLInputElement;
   readonly #timer: ReturnType<typeof setInterval>;
   #seconds: number = COUNTDOWNS_S[0];
@@ -45,6 +53,9 @@ export class CuePart {
     this.#delay.value = localStorage.getItem(this.#delayPlace) ?? '';
     this.#delay.onchange = (): void => this.#onDelay();
     this.#onDelay();
+    this.#byPreviewPlace = `sluice-studio-by-preview/${api.name}`;
+    this.#byPreview.checked = localStorage.getItem(this.#byPreviewPlace) !== null;
+    this.#byPreview.onchange = (): void => this.#onByPreview();
     this.#offerSeconds();
     this.#go.title = 'Ctrl+Enter';
     this.#go.onclick = (): void => this.#onGo();
@@ -130,8 +141,9 @@ export class CuePart {
   }
 
   async #fire(cue: HostedCue, at: CueAt): Promise<void> {
-    const delayMs = this.#delayMs();
-    const body = { at, ...(delayMs === null ? {} : { encoderDelayMs: delayMs }) };
+    const [sawMediaMs, delayMs] = [this.#sawMediaMs(), this.#delayMs()];
+    const byDelay = delayMs === null ? {} : { encoderDelayMs: delayMs };
+    const body = { at, ...(sawMediaMs === null ? byDelay : { sawMediaMs }) };
     this.#announcedId = cue.id;
     await this.#do(async () => this.#options.api.ask(this.#path(cue.id, '/fire'), { method: 'POST', body }));
   }
@@ -190,6 +202,20 @@ export class CuePart {
     return value === '' || !this.#delay.checkValidity() ? null : Number(value);
   }
 
+  /** Null: the host goes by what is before the camera. */
+  #sawMediaMs(): number | null {
+    const mediaMs = this.#byPreview.checked ? this.#options.previewMediaMs() : null;
+    return mediaMs === null ? null : Math.max(0, Math.round(mediaMs));
+  }
+
+  #onByPreview(): void {
+    if (this.#byPreview.checked) {
+      localStorage.setItem(this.#byPreviewPlace, '1');
+    } else {
+      localStorage.removeItem(this.#byPreviewPlace);
+    }
+  }
+
   #onDelay(): void {
     const delayMs = this.#delayMs();
     this.#desk.correct(delayMs);
@@ -208,7 +234,7 @@ export class CuePart {
     if (armed === null) {
       return;
     }
-    const remainingMs = this.#desk.remainingMs(armed, nowMs);
+    const remainingMs = this.#desk.remainingMs(armed, nowMs, this.#sawMediaMs());
     this.#renderBar();
     this.#renderTimes();
     if (remainingMs !== null && remainingMs < 0 && nowMs - this.#askedAtMs > DUE_ASK_EVERY_MS) {
@@ -237,7 +263,7 @@ export class CuePart {
     const { armed, next } = this.#desk.sight(nowMs);
     const isLive = this.#desk.clock !== null;
     const shown = armed ?? next;
-    const remainingMs = armed === null ? null : this.#desk.remainingMs(armed, nowMs);
+    const remainingMs = armed === null ? null : this.#desk.remainingMs(armed, nowMs, this.#sawMediaMs());
     byId('cue-bar').classList.toggle('counting', armed !== null);
     setText(
       byId('bar-title'),
@@ -354,7 +380,7 @@ export class CuePart {
 
   #stateWords(cue: HostedCue, nowMs: number): string {
     const { texts } = this.#options;
-    const remainingMs = this.#desk.remainingMs(cue, nowMs);
+    const remainingMs = this.#desk.remainingMs(cue, nowMs, this.#sawMediaMs());
     if (remainingMs !== null) {
       return fill(texts.cueArmed, { time: remainingText(remainingMs) });
     }

@@ -161,6 +161,7 @@ export const ENGLISH = {
   timingLabel: 'Delay of your encoder, in ms',
   timingWhy:
     'From your camera to this server, estimated as {delay} ms. Cards come too early: enter more; too late: less; empty: as estimated.',
+  timingByPreview: 'I press by the preview on this page: somebody else is before the camera',
   // publishing from here
   hereTitle: 'Go live from this browser',
   hereWhy: 'Without OBS: your camera or your screen, straight from this page.',
@@ -347,6 +348,7 @@ export const CHINESE: StudioTexts = {
   timing: '卡片来得太早或太晚？',
   timingLabel: '编码器延迟（毫秒）',
   timingWhy: '从摄像头到服务器，估计为 {delay} 毫秒。卡片太早：填大一些；太晚：填小一些；留空：按估计值。',
+  timingByPreview: '我看着本页的预览按（镜头前是别人）',
   hereTitle: '直接用浏览器开播',
   hereWhy: '不需要 OBS：用摄像头或屏幕，直接从本页开播。',
   hereCamera: '摄像头',

@@ -20,6 +20,14 @@ const cueOf = (mark: CueMark, more: Partial<Cue> = {}): Cue => ({
   ...more,
 });
 
+test('what program dates are ahead of media time is known from the first cue on', () => {
+  const board = new CueBoard();
+  assert.equal(board.programOffsetMs, null);
+  board.take({ type: 'cue-mark', mark: markAt('a', 5_000) });
+  board.take({ type: 'cue', cue: { ...cueOf(markAt('b', 9_000)), programWallMs: ZERO_WALL_MS + 9_007 } });
+  assert.equal(board.programOffsetMs, ZERO_WALL_MS + 7);
+});
+
 const media = (atMs: number): CuePlace => ({ kind: 'media', atMs });
 const wall = (mediaMs: number): CuePlace => ({ kind: 'wall', atMs: ZERO_WALL_MS + mediaMs });
 const offset = (atMs: number): CuePlace => ({ kind: 'offset', atMs });

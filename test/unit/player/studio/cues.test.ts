@@ -62,13 +62,14 @@ test('a countdown ends with the picture that is captured, not with the one that 
   const desk = new CueDesk();
   const armed = cueOf({ state: 'armed', mediaMs: 63_200 });
   desk.take({ cues: [armed], clock: CLOCK }, 1_000);
-  assert.equal(desk.remainingMs(armed, 1_000), 3_000);
-  assert.equal(desk.remainingMs(armed, 3_500), 500);
+  assert.equal(desk.remainingMs(armed, 1_000, null), 3_000);
+  assert.equal(desk.remainingMs(armed, 3_500, null), 500);
   desk.correct(700);
-  assert.equal(desk.remainingMs(armed, 1_000), 2_500, 'as the host says');
+  assert.equal(desk.remainingMs(armed, 1_000, null), 2_500, 'as the host says');
+  assert.equal(desk.remainingMs(armed, 1_000, armed.mediaMs! - 700), 700, 'as the preview shows');
   desk.correct(null);
   desk.take({ cues: [armed], clock: null }, 4_000);
-  assert.equal(desk.remainingMs(armed, 4_000), null);
+  assert.equal(desk.remainingMs(armed, 4_000, null), null);
 });
 
 test('next is what was chosen, else the first; once it is armed, the first of the rest', () => {
