@@ -1,7 +1,7 @@
 /** What one address may have open at the same time, of one kind: requests that wait, downloads. The rest is refused at once, and counted. */
 import type { AddressCapsOptions } from '../base/address-caps.ts';
 import { AddressCaps } from '../base/address-caps.ts';
-import type { HttpEndpoint } from '../base/http-exchange.ts';
+import type { HttpAnswer, HttpEndpoint } from '../base/http-exchange.ts';
 import { refuse } from '../base/http-exchange.ts';
 import type { Metrics } from '../observability/metrics.ts';
 
@@ -54,7 +54,7 @@ export class AddressShare {
 
   /** `endpoint`, with what is not answered yet counted against the share: in effect the requests that wait, since the others take no time. */
   guard(endpoint: HttpEndpoint): HttpEndpoint {
-    return async (request) => {
+    return (request) => {
       const release = this.take(request.remoteAddress);
       if (release === undefined) {
         return refuse(429, 'TOO_MANY_WAITING', 'too many requests of this address wait already', {
@@ -62,11 +62,28 @@ export class AddressShare {
           'access-control-allow-origin': '*',
         });
       }
+      let answer: HttpAnswer | Promise<HttpAnswer> | undefined;
       try {
-        return await endpoint(request);
+        answer = endpoint(request);
+        return answer instanceof Promise ? released(answer, release) : answer;
       } finally {
-        release();
+        if (!(answer instanceof Promise)) {
+          release();
+        }
       }
     };
   }
 }
+
+/** `finally` makes three promises of one. */
+const released = (answer: Promise<HttpAnswer>, release: () => void): Promise<HttpAnswer> =>
+  answer.then(
+    (value) => {
+      release();
+      return value;
+    },
+    (error: unknown) => {
+      release();
+      throw error;
+    },
+  );

@@ -57,11 +57,15 @@ export class PlaybackGate {
    * secret (what is posted below it too), and a viewer may hang up after the token's time.
    */
   guard(kind: PlaybackKind, endpoint: HttpEndpoint): HttpEndpoint {
-    return async (request) => {
+    return (request) => {
+      if (!this.#options.required && request.method !== 'OPTIONS' && !request.path.includes('/~')) {
+        return endpoint(request);
+      }
       const [, door = '', pathToken, first = '', rest = ''] = PATH_FORM.exec(request.path) ?? [];
-      const inner = pathToken === undefined ? request : { ...request, path: `${door}/${first}${rest}` };
+      const inner =
+        pathToken === undefined ? request : { ...request, signal: request.signal, path: `${door}/${first}${rest}` };
       if (request.method === 'OPTIONS') {
-        return withHeaderAllowed(await endpoint(inner));
+        return changed(endpoint(inner), withHeaderAllowed);
       }
       if (door === '/whep' && (request.method !== 'POST' || BELOW_SESSION.test(rest))) {
         return endpoint(inner);
@@ -72,8 +76,8 @@ export class PlaybackGate {
       if (judgement?.ok === false) {
         return refusalOf(judgement);
       }
-      const answer = await endpoint(inner);
-      return this.#options.required && !this.#options.edgeChecks ? keptFromCaches(answer) : answer;
+      const answer = endpoint(inner);
+      return this.#options.required && !this.#options.edgeChecks ? changed(answer, keptFromCaches) : answer;
     };
   }
 
@@ -111,6 +115,11 @@ const refusalOf = ({ code, detail }: { code: string; detail: string }): HttpAnsw
 
 /** Answers are shared by all who ask the same, and stay so here: what is made for one is made once. */
 const privateAnswers = new WeakMap<HttpAnswer, HttpAnswer>();
+
+const changed = (
+  answer: HttpAnswer | Promise<HttpAnswer>,
+  change: (answer: HttpAnswer) => HttpAnswer,
+): HttpAnswer | Promise<HttpAnswer> => (answer instanceof Promise ? answer.then(change) : change(answer));
 
 /** The viewer's own cache may keep it; one that others use may not, since it would hand it to who has no token. */
 const keptFromCaches = (answer: HttpAnswer): HttpAnswer => {

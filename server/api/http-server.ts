@@ -1,4 +1,5 @@
 /** What HTTP offers: operations, API, pages, and the protocol endpoints bound below their prefixes; the same through both doors. */
+import type { Http2SecureServer } from 'node:http2';
 import swagger from '@fastify/swagger';
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance } from 'fastify';
@@ -9,8 +10,9 @@ import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { bindEndpoint, loggablePath } from './bind-endpoint.ts';
 import { ConnectionGate } from './connection-gate.ts';
-import type { HotRoute } from './hot-lane.ts';
+import type { HotRoute } from './hot-request.ts';
 import { HotLane } from './hot-lane.ts';
+import { HotStreams } from './hot-streams.ts';
 import { HEADERS_MAX_BYTES, createPlainDoor, createTlsDoor } from './doors.ts';
 import { openapiOptions } from './openapi/document.ts';
 import { registerBroadcasts } from './routes/broadcasts.ts';
@@ -142,6 +144,7 @@ export class HttpServer {
   readonly #plainDoor: FastifyInstance;
   readonly #hotLane: HotLane;
   readonly #tlsDoor: FastifyInstance | undefined;
+  readonly #hotStreams: HotStreams | undefined;
   readonly #routes: Route[] = [];
 
   /** Throws `WorldError` (`TLS_…`) when the certificate that is configured cannot be used. */
@@ -151,11 +154,16 @@ export class HttpServer {
     this.#gate = new ConnectionGate(settings, metrics);
     this.#sockets = new WatchSockets({ ...parts, settings: parts.socketSettings });
     this.#plainDoor = createPlainDoor(settings);
-    this.#hotLane = createHotLane(parts);
+    const { clock, log } = parts;
+    const hot = { ...settings, routes: hotRoutes(parts), hasTrustedProxies: settings.trustedProxies.length > 0 };
+    this.#hotLane = new HotLane({ ...hot, headersMaxBytes: HEADERS_MAX_BYTES }, { clock, log });
     this.#hotLane.attach(this.#plainDoor.server);
     if (isTlsWanted(tls)) {
       this.#certificates = new CertificateSource(tls, parts);
       this.#tlsDoor = createTlsDoor({ ...settings, ...tls }, { certificates: this.#certificates, metrics });
+      this.#hotStreams = new HotStreams(hot, { clock, log });
+      // Fastify's type is that of a plain server; this door's is one of node:http2.
+      this.#hotStreams.attach(this.#tlsDoor.server as unknown as Http2SecureServer);
     }
   }
 
@@ -175,6 +183,7 @@ export class HttpServer {
     this.#certificates?.close();
     this.#sockets.close(reason);
     this.#hotLane.close();
+    this.#hotStreams?.close();
     const timer = setTimeout(() => this.#gate.destroyAll(), CLOSE_GRACE_MS);
     await Promise.all([this.#plainDoor.close(), this.#tlsDoor?.close()]);
     clearTimeout(timer);
@@ -239,14 +248,10 @@ export class HttpServer {
   }
 }
 
-const createHotLane = ({ endpoints, drops, settings, clock, log }: HttpServerParts): HotLane => {
+const hotRoutes = ({ endpoints, drops }: HttpServerParts): readonly HotRoute[] => {
   const hls = endpoints[HOT_PREFIX];
-  const bounds = { headersMaxBytes: HEADERS_MAX_BYTES, hasTrustedProxies: settings.trustedProxies.length > 0 };
-  const routes: HotRoute[] = [{ ...CLAIMS_ROUTE, endpoint: drops }];
-  if (hls !== undefined) {
-    routes.unshift({ method: 'GET', prefix: `${HOT_PREFIX}/`, endpoint: hls });
-  }
-  return new HotLane({ ...settings, ...bounds, routes }, { clock, log });
+  const claims: HotRoute = { ...CLAIMS_ROUTE, endpoint: drops };
+  return hls === undefined ? [claims] : [{ method: 'GET', prefix: `${HOT_PREFIX}/`, endpoint: hls }, claims];
 };
 
 const statusOf = (error: unknown): number =>

@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 
 /** Slower than any line a picture could be watched on: whoever takes longer holds memory, not a viewer. */
-const RATE_MIN_BYTES_PER_S = 16_384;
+export const RATE_MIN_BYTES_PER_S = 16_384;
 
 /** To be called once, on a door of HTTP/2. An answer that makes no progress for `idleTimeoutMs` is cancelled; the connection stays. */
 export const cancelStalledAnswers = (server: FastifyInstance, idleTimeoutMs: number): void => {

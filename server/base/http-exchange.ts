@@ -15,7 +15,14 @@ export type HttpRequest = {
   /** The peer, after trusted proxies were looked through. */
   readonly remoteAddress: string;
   /** Aborted when the peer went away. */
-  readonly signal: AbortSignal;
+  readonly signal: PeerSignal;
+};
+
+/** What endpoints need of an `AbortSignal`, which is one: where thousands wait at once, a lighter one takes its place. */
+export type PeerSignal = {
+  readonly aborted: boolean;
+  addEventListener(type: 'abort', listener: () => void, options: { once: true }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
 };
 
 export type HttpAnswer = {
@@ -27,7 +34,8 @@ export type HttpAnswer = {
   readonly stream?: AsyncIterable<Uint8Array>;
 };
 
-export type HttpEndpoint = (request: HttpRequest) => Promise<HttpAnswer>;
+/** An answer that is there at once needs no promise: at thousands a second, promises are a large part of the cost. */
+export type HttpEndpoint = (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;
 
 /** A refusal a person can act on: `code` is stable, `detail` says what was expected. */
 export const refuse = (

@@ -15,6 +15,9 @@ export const ipAddressBytes = (address: string): Buffer | undefined => {
  * freely (RFC 4291, 2.5.1). What is no address stands for itself.
  */
 export const hostOf = (address: string): string => {
+  if (isIPv4(address)) {
+    return address;
+  }
   const bytes = ipAddressBytes(address);
   if (bytes === undefined || bytes.length === 4) {
     return address;

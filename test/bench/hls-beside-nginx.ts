@@ -1,26 +1,29 @@
 /**
- * Viewers of LL-HLS at 2.5 Mbit/s with sound and parts of 333 ms: the server's CPU per viewer, beside nginx that serves the very same files from a
- * RAM disk, in the same run, each pinned to the same core, the viewers on the other. nginx has no playlist to hold back and nothing to ingest.
+ * Viewers of LL-HLS at 2.5 Mbit/s with sound and parts of 333 ms: the server's CPU per megabyte sent, beside nginx that serves the very same files
+ * from a RAM disk, over HTTP/1.1 in the clear and over HTTP/2 with the same certificate; in one run, by turns, each pinned to the same core, the viewers
+ * on the other. nginx has no playlist to hold back and nothing to ingest; what ours takes for that with nobody watching is not counted.
  */
 import { mkdtemp, rm, writeFile, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { NginxProcess, nginxMissing } from '../support/nginx-process.ts';
 import { cpuMs } from '../support/process-usage.ts';
 import { withinValue } from '../support/wait.ts';
-import { LOAD_CPU, SERVER_CPU, idleCpuRatio, openHlsStage } from './hls-blocked.ts';
+import { LOAD_CPU, SERVER_CPU, WARM_UP_S, idleCpuRatio, openHlsStage } from './hls-blocked.ts';
 import type { HlsStage } from './hls-blocked.ts';
 import { startHlsLoad } from './hls-load-process.ts';
-import type { HlsLoadReport } from './hls-load.ts';
+import type { HlsLoadOptions, HlsLoadReport } from './hls-load.ts';
 import type { Bench, BenchRow } from './row.ts';
 
 const VIEWER_COUNT = 200;
-const DURATION_S = process.env['SLUICE_SIZE'] === 'soak' ? 30 : 10;
+const [DURATION_S, TURN_COUNT] = process.env['SLUICE_SIZE'] === 'soak' ? [10, 3] : [6, 1];
 const PART_MS = 333;
 const PART_COUNT = 12;
 
-const NGINX_HTTP = `sendfile on; tcp_nopush on; tcp_nodelay on; keepalive_requests 10000000; keepalive_timeout 300;
+type Protocol = NonNullable<HlsLoadOptions['protocol']>;
+
+const NGINX_HTTP = `sendfile on; tcp_nopush on; tcp_nodelay on; keepalive_requests 10000000; keepalive_timeout 300; http2_max_requests 10000000;
   open_file_cache max=1000 inactive=300s; types { application/vnd.apple.mpegurl m3u8; video/mp4 mp4 m4s; }
-  server { listen LISTEN backlog=4096; location / { root ROOT; add_header Cache-Control "public, max-age=31536000, immutable"; } }`;
+  server { listen LISTEN backlog=4096 TLS; location / { root ROOT; add_header Cache-Control "public, max-age=31536000, immutable"; } }`;
 
 export const hlsBesideNginxBench: Bench = {
   name: 'hls-beside-nginx',
@@ -31,33 +34,64 @@ export const hlsBesideNginxBench: Bench = {
       return [];
     }
     const files = await mkdtemp('/dev/shm/sluice-hls-bench-');
+    const stage = await openHlsStage();
     try {
-      const ours = await measureOurs(files);
-      return toRows(ours, await measureNginx(files));
+      await copyFiles(stage, files);
+      return [...(await compare('http1', stage, files)), ...(await compare('http2', stage, files))];
     } finally {
+      await stage.stop();
       await rm(files, { recursive: true, force: true });
     }
   },
 };
 
-type Measured = { readonly report: HlsLoadReport; readonly usedMs: number; readonly idleMs: number };
-
-const measureOurs = async (files: string): Promise<Measured> => {
-  const stage = await openHlsStage();
+const compare = async (protocol: Protocol, stage: HlsStage, files: string): Promise<BenchRow[]> => {
+  const nginx = await startNginx(protocol, stage, files);
   try {
-    await copyFiles(stage, files);
-    const idleRatio = await idleCpuRatio(stage.sluice, 5_000);
-    const load = await startHlsLoad({
-      ...{ mode: 'viewer', port: stage.sluice.ports.http, playlists: stage.playlists, viewerCount: VIEWER_COUNT },
-      ...{ durationS: DURATION_S, cpus: LOAD_CPU },
-    });
-    const before = stage.sluice.cpuMs({ withChildren: false });
-    const report = await load.report;
-    const usedMs = stage.sluice.cpuMs({ withChildren: false }) - before;
-    return { report, usedMs, idleMs: idleRatio * report.elapsedMs };
+    const ours: Turn[] = [];
+    const theirs: Turn[] = [];
+    for (let turn = 0; turn < TURN_COUNT; turn += 1) {
+      ours.push(await measureOurs(protocol, stage));
+      theirs.push(await measureNginx(protocol, nginx));
+    }
+    return toRows(protocol, ours, theirs);
   } finally {
-    await stage.stop();
+    await nginx.stop();
   }
+};
+
+const startNginx = async (protocol: Protocol, { sluice }: HlsStage, files: string): Promise<NginxProcess> => {
+  const pem = (name: string): string => path.join(sluice.folder, 'data/tls', name);
+  const tls = `ssl http2; ssl_certificate ${pem('self-made.crt')}; ssl_certificate_key ${pem('self-made.key')}`;
+  const http = NGINX_HTTP.replace('ROOT', files).replace(' TLS', protocol === 'http2' ? ` ${tls}` : '');
+  return NginxProcess.start({ http, cpus: SERVER_CPU });
+};
+
+/** What one turn of viewers cost the server. */
+type Turn = { readonly report: HlsLoadReport; readonly usedMs: number };
+
+const measureOurs = async (protocol: Protocol, { sluice, playlists }: HlsStage): Promise<Turn> => {
+  const port = protocol === 'http2' ? (sluice.ports.https ?? 0) : sluice.ports.http;
+  const idleRatio = await idleCpuRatio(sluice, 3_000);
+  const turn = await measure(sluice.pid, { mode: 'viewer', protocol, port, playlists });
+  return { ...turn, usedMs: turn.usedMs - idleRatio * turn.report.elapsedMs };
+};
+
+const measureNginx = async (protocol: Protocol, nginx: NginxProcess): Promise<Turn> =>
+  measure(nginx.pid, {
+    ...{ mode: 'files', protocol, port: nginx.port, playlists: ['/video/index.m3u8', '/audio/index.m3u8'] },
+    ...{ partMs: PART_MS, partCount: PART_COUNT },
+  });
+
+const measure = async (
+  pid: number,
+  what: Pick<HlsLoadOptions, 'mode' | 'protocol' | 'port' | 'playlists' | 'partMs' | 'partCount'>,
+): Promise<Turn> => {
+  const size = { viewerCount: VIEWER_COUNT, durationS: DURATION_S, warmUpS: WARM_UP_S };
+  const load = await startHlsLoad({ ...what, ...size, cpus: LOAD_CPU });
+  const before = cpuMs(pid, { withChildren: false });
+  const report = await load.report;
+  return { report, usedMs: cpuMs(pid, { withChildren: false }) - before };
 };
 
 /** A playlist and the parts that it lists, of each rendition. */
@@ -78,42 +112,31 @@ const copyFiles = async ({ sluice, playlists }: HlsStage, files: string): Promis
   }
 };
 
-const measureNginx = async (files: string): Promise<Measured> => {
-  const nginx = await NginxProcess.start({ http: NGINX_HTTP.replace('ROOT', files), cpus: SERVER_CPU });
-  try {
-    const load = await startHlsLoad({
-      ...{ mode: 'files', port: nginx.port, playlists: ['/video/index.m3u8', '/audio/index.m3u8'] },
-      ...{ viewerCount: VIEWER_COUNT, durationS: DURATION_S, cpus: LOAD_CPU, partMs: PART_MS, partCount: PART_COUNT },
-    });
-    const before = cpuMs(nginx.pid, { withChildren: false });
-    const report = await load.report;
-    return { report, usedMs: cpuMs(nginx.pid, { withChildren: false }) - before, idleMs: 0 };
-  } finally {
-    await nginx.stop();
-  }
+const toRows = (protocol: Protocol, ours: readonly Turn[], theirs: readonly Turn[]): BenchRow[] => {
+  const name = protocol === 'http2' ? 'LL-HLS over HTTP/2 with TLS' : 'LL-HLS over HTTP/1.1';
+  const [own, other] = [usPerMegabyte(ours), usPerMegabyte(theirs)];
+  return [
+    { name: `${name}: CPU per MB sent`, value: own, unit: 'µs', note: noteOf(ours) },
+    { name: `${name}: nginx, same files from a RAM disk`, value: other, unit: 'µs', note: noteOf(theirs) },
+    { name: `${name}: ours ÷ nginx's`, value: own / other, unit: 'x', target: { max: 1.5 } },
+  ];
 };
 
-const toRows = (ours: Measured, nginx: Measured): BenchRow[] => {
-  const perViewer = ({ report, usedMs, idleMs }: Measured): number => {
-    // By the parts that came: who was served late was served less.
-    const viewers = report.partCount / (2 * (report.elapsedMs / PART_MS));
-    return (usedMs - idleMs) / report.elapsedMs / viewers;
-  };
-  const noteOf = ({ report }: Measured): string =>
-    [
-      `${report.responseCount} answers, ${((report.bytes * 8) / report.elapsedMs / 1e3 / VIEWER_COUNT).toFixed(2)} Mbit/s each`,
-      `client ${((100 * report.cpuMs) / report.elapsedMs).toFixed(0)} % of its core`,
-      report.failures.join('; ') || 'none failed',
-    ].join(', ');
-  const [own, theirs] = [perViewer(ours), perViewer(nginx)];
+const sum = (turns: readonly Turn[], read: (turn: Turn) => number): number =>
+  turns.reduce((total, turn) => total + read(turn), 0);
+
+const usPerMegabyte = (turns: readonly Turn[]): number =>
+  (1000 * sum(turns, ({ usedMs }) => usedMs)) / (sum(turns, ({ report }) => report.bytes) / 1e6);
+
+const noteOf = (turns: readonly Turn[]): string => {
+  const elapsedMs = sum(turns, ({ report }) => report.elapsedMs);
+  const answerCount = sum(turns, ({ report }) => report.responseCount);
+  const failures = turns.flatMap(({ report }) => report.failures);
   return [
-    { name: 'LL-HLS viewers per core', value: 1 / own, unit: 'viewers', note: noteOf(ours) },
-    { name: 'nginx, same files from a RAM disk', value: 1 / theirs, unit: 'viewers', note: noteOf(nginx) },
-    {
-      name: "nginx's viewers per core / ours (2.5: we carry 40 % of nginx)",
-      value: own / theirs,
-      unit: 'x',
-      target: { max: 2.5 },
-    },
-  ];
+    `${((1000 * sum(turns, ({ usedMs }) => usedMs)) / answerCount).toFixed(1)} µs an answer`,
+    `by turns ${turns.map((turn) => usPerMegabyte([turn]).toFixed(0)).join(', ')}`,
+    `${answerCount} answers, ${((sum(turns, ({ report }) => report.bytes) * 8) / elapsedMs / 1e3 / VIEWER_COUNT).toFixed(2)} Mbit/s a viewer`,
+    `client ${((100 * sum(turns, ({ report }) => report.cpuMs)) / elapsedMs).toFixed(0)} % of its core`,
+    failures.join('; ') || 'none failed',
+  ].join(', ');
 };

@@ -13,6 +13,7 @@ import { startHlsLoad } from './hls-load-process.ts';
 import type { Bench, BenchRow } from './row.ts';
 
 const VIEWER_COUNT = 2_000;
+export const WARM_UP_S = 8;
 const DURATION_S = process.env['SLUICE_SIZE'] === 'soak' ? 30 : 10;
 export const SERVER_CPU = '0';
 export const LOAD_CPU = '1';
@@ -29,7 +30,9 @@ export type HlsStage = {
 export const openHlsStage = async (): Promise<HlsStage> => {
   const folder = await mkdtemp(path.join(tmpdir(), 'sluice-hls-bench-'));
   const clip = await makeClip({ folder, bitrateBps: 2_500_000, durationS: 20, withSound: true });
-  const sluice = await SluiceProcess.start({ cpus: SERVER_CPU });
+  // Encoders of rungs would share the server's core.
+  const config = { ladder: { enabled: false }, tls: { port: 0, selfMade: true }, publish: { loopback: 'open' } };
+  const sluice = await SluiceProcess.start({ cpus: SERVER_CPU, config });
   const publisher = new FilePublisher({ path: clip, url: sluice.rtmpUrl('load'), cpus: LOAD_CPU });
   const stop = async (): Promise<void> => {
     await publisher.stop();
@@ -74,7 +77,7 @@ const measure = async ({ sluice, playlists }: HlsStage): Promise<BenchRow[]> => 
   const idleRatio = await idleCpuRatio(sluice, 5_000);
   const load = await startHlsLoad({
     ...{ mode: 'blocked', port: sluice.ports.http, playlists: playlists.slice(0, 1), viewerCount: VIEWER_COUNT },
-    ...{ durationS: DURATION_S, cpus: LOAD_CPU },
+    ...{ durationS: DURATION_S, warmUpS: WARM_UP_S, cpus: LOAD_CPU },
   });
   const before = sluice.cpuMs({ withChildren: false });
   const report = await load.report;

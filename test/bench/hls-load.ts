@@ -4,18 +4,23 @@
  *
  * `blocked`: every connection asks for the same next part of one playlist, again and again. `viewer`: each viewer holds two connections per
  * rendition, one for blocking reloads, one for the hinted parts. `files`: each viewer fetches a playlist and a part per rendition, from a
- * folder of files, at the pace of the parts.
+ * folder of files, at the pace of the parts. Over HTTP/2 a viewer has one connection, and those are its streams.
  */
 import { Prng } from '../../server/base/prng.ts';
-import { RawConnection, type RawResponse } from '../support/raw-http.ts';
+import { RawConnection, type RawRequest, type RawResponse } from '../support/raw-http.ts';
+import { RawHttp2Session } from '../support/raw-http2.ts';
 
 export type HlsLoadOptions = {
   readonly mode: 'blocked' | 'viewer' | 'files';
+  /** HTTP/1.1 in the clear, each connection of its own, when left out. */
+  readonly protocol?: 'http1' | 'http2';
   readonly port: number;
   /** Paths of media playlists, each in the folder of its parts. */
   readonly playlists: readonly string[];
   readonly viewerCount: number;
   readonly durationS: number;
+  /** So long all are served before it is counted: a server that has just begun still compiles its code. */
+  readonly warmUpS: number;
   /** `files`: how often, and how many part files there are per rendition (`part-0.m4s`…). */
   readonly partMs?: number;
   readonly partCount?: number;
@@ -58,7 +63,22 @@ const fail = (reason: string): void => {
   }
 };
 
-const open = (): RawConnection => new RawConnection({ host: '127.0.0.1', port: options.port });
+/** Where one viewer sends one request after the other. */
+type Lane = {
+  readonly isBusy: boolean;
+  send(request: RawRequest, onResponse: (response: RawResponse) => void, onFailure: (reason: string) => void): void;
+  close(): void;
+};
+
+/** One viewer's way of opening lanes. */
+const laneOpener = (): (() => Lane) => {
+  const address = { host: '127.0.0.1', port: options.port };
+  if (options.protocol !== 'http2') {
+    return () => new RawConnection(address);
+  }
+  const session = new RawHttp2Session(address);
+  return () => session.lane();
+};
 
 type Position = { readonly query: string; readonly hint: string };
 
@@ -98,7 +118,10 @@ const countRound = (query: string, response: RawResponse): void => {
 };
 
 /** Asks for the part after the last one, for ever. */
-const reload = (playlist: string, shared: SharedPosition, onHint: (hint: string) => void): void => {
+const reload = (
+  playlist: string,
+  { shared, open, onHint }: { shared: SharedPosition; open: () => Lane; onHint: (hint: string) => void },
+): void => {
   const connection = open();
   const ask = (query: string): void => {
     connection.send(
@@ -123,7 +146,7 @@ const reload = (playlist: string, shared: SharedPosition, onHint: (hint: string)
 };
 
 /** Fetches each hinted part once, as soon as it is known. */
-const followHints = (playlist: string): ((hint: string) => void) => {
+const followHints = (playlist: string, open: () => Lane): ((hint: string) => void) => {
   const folder = playlist.slice(0, playlist.lastIndexOf('/') + 1);
   const connection = open();
   const waiting: string[] = [];
@@ -154,7 +177,7 @@ const followHints = (playlist: string): ((hint: string) => void) => {
 };
 
 /** As much as a viewer fetches, at a viewer's pace, from files. */
-const fetchFiles = (playlist: string): void => {
+const fetchFiles = (playlist: string, open: () => Lane): void => {
   const folder = playlist.slice(0, playlist.lastIndexOf('/') + 1);
   const [texts, parts] = [open(), open()];
   const periodMs = options.partMs ?? 333;
@@ -183,19 +206,21 @@ const fetchFiles = (playlist: string): void => {
 
 const shares = new Map(options.playlists.map((playlist) => [playlist, new SharedPosition()]));
 for (let index = 0; index < options.viewerCount; index += 1) {
+  const open = laneOpener();
   for (const playlist of options.playlists) {
     const shared = shares.get(playlist) ?? new SharedPosition();
     if (options.mode === 'files') {
-      fetchFiles(playlist);
+      fetchFiles(playlist, open);
     } else {
-      reload(playlist, shared, options.mode === 'viewer' ? followHints(playlist) : () => undefined);
+      const onHint = options.mode === 'viewer' ? followHints(playlist, open) : (): void => undefined;
+      reload(playlist, { shared, open, onHint });
     }
   }
   if (index % CONNECT_BATCH_COUNT === CONNECT_BATCH_COUNT - 1) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
-await new Promise((resolve) => setTimeout(resolve, 2_000));
+await new Promise((resolve) => setTimeout(resolve, options.warmUpS * 1000));
 process.stdout.write('{"ready":true}\n');
 isCounting = true;
 const startedAtMs = performance.now();

@@ -18,7 +18,7 @@ export const serveEndpoint = async (endpoint: HttpEndpoint, page = ''): Promise<
         response.setHeader('content-type', 'text/html').end(page);
         return;
       }
-      void endpoint({
+      const answered = endpoint({
         method: request.method ?? 'GET',
         path: decodeURIComponent(url.pathname),
         query: url.searchParams,
@@ -26,7 +26,8 @@ export const serveEndpoint = async (endpoint: HttpEndpoint, page = ''): Promise<
         body: Buffer.concat(chunks),
         remoteAddress: request.socket.remoteAddress ?? '',
         signal: aborter.signal,
-      }).then((answer) => {
+      });
+      void Promise.resolve(answered).then((answer) => {
         response.writeHead(answer.status, answer.headers);
         if (answer.stream === undefined) {
           response.end(answer.body);

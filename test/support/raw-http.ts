@@ -8,6 +8,14 @@ const READ_BUFFER_BYTES = 262_144;
 /** All connections of a process read one after the other. */
 const readBuffer = Buffer.allocUnsafe(READ_BUFFER_BYTES);
 
+export type RawRequest = {
+  readonly path: string;
+  readonly method?: 'GET' | 'POST';
+  /** More header lines, each ended by CRLF. */
+  readonly lines?: string;
+  readonly keepsBody?: boolean;
+};
+
 export type RawResponse = {
   readonly status: number;
   /** The status line and headers as they came. */
@@ -53,12 +61,8 @@ export class RawConnection {
     return this.#onResponse !== undefined;
   }
 
-  /** `lines`: more header lines, each ended by CRLF. One request at a time. */
-  send(
-    request: { path: string; method?: 'GET' | 'POST'; lines?: string; keepsBody?: boolean },
-    onResponse: (response: RawResponse) => void,
-    onFailure: (reason: string) => void,
-  ): void {
+  /** One request at a time. */
+  send(request: RawRequest, onResponse: (response: RawResponse) => void, onFailure: (reason: string) => void): void {
     if (this.isBusy) {
       throw new TypeError('a request is under way, expected one at a time');
     }

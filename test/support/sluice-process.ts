@@ -31,7 +31,13 @@ export type SluiceOptions = {
   readonly nodeArgs?: readonly string[];
 };
 
-export type Ports = { readonly http: number; readonly rtmp: number; readonly webrtc: number };
+export type Ports = {
+  readonly http: number;
+  readonly rtmp: number;
+  readonly webrtc: number;
+  /** Where TLS is configured. */
+  readonly https: number | undefined;
+};
 
 export type LogLine = { readonly event: string; readonly [key: string]: unknown };
 
@@ -305,7 +311,11 @@ const readPorts = (ready: LogLine): Ports => {
     }
     return inner;
   };
-  return { http: port('http'), rtmp: port('rtmp'), webrtc: port('webrtc') };
+  const https = ready['httpsPort'];
+  return {
+    ...{ http: port('http'), rtmp: port('rtmp'), webrtc: port('webrtc') },
+    https: typeof https === 'number' ? https : undefined,
+  };
 };
 
 const isPlain = (value: unknown): value is Record<string, unknown> =>

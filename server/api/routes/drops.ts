@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { BindOptions, BoundRoute } from '../bind-endpoint.ts';
 import { bindRoutes } from '../bind-endpoint.ts';
-import type { HotRoute } from '../hot-lane.ts';
+import type { HotRoute } from '../hot-request.ts';
 
 const PATH = '/api/broadcasts/:name/drops/:id';
 

@@ -3,6 +3,7 @@
  * the board on which the others wait. Identical requests wait as one: one look when something changed, one answer for all.
  */
 import { ProtocolError } from '../../base/errors.ts';
+import type { PeerSignal } from '../../base/http-exchange.ts';
 import type { Skip } from './playlist.ts';
 
 export type ReloadDirectives = {
@@ -101,12 +102,14 @@ export type WaitOptions<T> = {
   readonly timeoutMs: number;
   /** The answer when the time is over. */
   readonly atTimeout: () => T;
-  readonly signal: AbortSignal;
+  /** The answer to a peer that went away. */
+  readonly atLeft: () => T;
+  readonly signal: PeerSignal;
 };
 
 type Entry<T> = {
   readonly look: () => T | undefined;
-  readonly takers: Set<(answer: T | undefined) => void>;
+  readonly takers: Set<(answer: T) => void>;
   readonly timer: NodeJS.Timeout;
 };
 
@@ -132,22 +135,22 @@ export class WaitBoard<T> {
     return this.#waiterCount >= this.#waitersMaxCount;
   }
 
-  /** The answer, or undefined when the peer went away. Those who come later to a key share the time limit of the first. */
-  async wait(options: WaitOptions<T>): Promise<T | undefined> {
-    const { signal } = options;
+  /** Those who come later to a key share the time limit of the first. */
+  wait(options: WaitOptions<T>): Promise<T> {
+    const { signal, atLeft } = options;
     if (signal.aborted) {
-      return undefined;
+      return Promise.resolve(atLeft());
     }
     const entry = this.#entries.get(options.key) ?? this.#open(options);
-    return new Promise<T | undefined>((resolve) => {
-      const take = (answer: T | undefined): void => {
+    return new Promise<T>((resolve) => {
+      const take = (answer: T): void => {
         signal.removeEventListener('abort', leave);
         entry.takers.delete(take);
         this.#waiterCount -= 1;
         resolve(answer);
       };
       const leave = (): void => {
-        take(undefined);
+        take(atLeft());
         if (entry.takers.size === 0 && this.#entries.get(options.key) === entry) {
           this.#forget(options.key, entry);
         }

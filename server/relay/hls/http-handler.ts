@@ -13,7 +13,7 @@ import { TARGET_DURATION_S } from '../../media/segment-plan.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { Broadcast } from '../broadcast.ts';
-import type { ReloadDirectives } from './blocking-reload.ts';
+import type { ReloadDirectives, WaitOptions } from './blocking-reload.ts';
 import { WaitBoard, checkReach, isReached, parseDirectives } from './blocking-reload.ts';
 import type { HlsBroadcastOptions } from './hls-broadcast.ts';
 import { HLS_BROADCAST_DEFAULTS, HlsBroadcast } from './hls-broadcast.ts';
@@ -144,16 +144,18 @@ export class HlsServer {
   }
 
   /** Who gets the same bytes gets the same object: doors may keep what they make of it. */
-  readonly endpoint: HttpEndpoint = async (request) => {
-    const answer = await this.#answer(request);
-    if (request.method === 'HEAD') {
-      return { status: answer.status, headers: answer.headers };
-    }
+  readonly endpoint: HttpEndpoint = (request) => {
+    const answer = this.#answer(request);
+    const finish = request.method === 'HEAD' ? withoutBody : this.#counted;
+    return answer instanceof Promise ? answer.then(finish, refusalOf) : finish(answer);
+  };
+
+  readonly #counted = (answer: HttpAnswer): HttpAnswer => {
     this.#metrics.outBytes.inc(answer.body?.length ?? 0);
     return answer;
   };
 
-  async #answer(request: HttpRequest): Promise<HttpAnswer> {
+  #answer(request: HttpRequest): HttpAnswer | Promise<HttpAnswer> {
     if (request.method === 'OPTIONS') {
       return {
         status: 204,
@@ -166,16 +168,13 @@ export class HlsServer {
       });
     }
     try {
-      return await this.#route(request);
+      return this.#route(request);
     } catch (error) {
-      if (error instanceof ProtocolError) {
-        return refuse(400, error.code, error.detail);
-      }
-      throw error;
+      return refusalOf(error);
     }
   }
 
-  async #route(request: HttpRequest): Promise<HttpAnswer> {
+  #route(request: HttpRequest): HttpAnswer | Promise<HttpAnswer> {
     const [, root, name = '', second = '', third, ...more] = request.path.split('/');
     if (root !== 'hls' || more.length > 0) {
       return unknownPath(request.path);
@@ -196,7 +195,7 @@ export class HlsServer {
     return this.#media(hosted, third, request);
   }
 
-  async #multivariant(name: string, request: HttpRequest): Promise<HttpAnswer> {
+  #multivariant(name: string, request: HttpRequest): HttpAnswer | Promise<HttpAnswer> {
     const hosted = this.#byName.get(name);
     if (hosted === undefined || hosted.hls.isEnded) {
       return refuse(404, 'HLS_NAME_UNKNOWN', `nobody is live under ${name}`);
@@ -219,11 +218,11 @@ export class HlsServer {
       look,
       atTimeout: starting,
       timeoutMs: startWaitMs,
-      signal: request.signal,
+      request,
     });
   }
 
-  async #playlist(hosted: Hosted, output: HlsRendition, request: HttpRequest): Promise<HttpAnswer> {
+  #playlist(hosted: Hosted, output: HlsRendition, request: HttpRequest): HttpAnswer | Promise<HttpAnswer> {
     const encoding = chooseEncoding(request.headers['accept-encoding']);
     const isRewind = isRewindAsked(request);
     if (output.isEnded) {
@@ -243,7 +242,7 @@ export class HlsServer {
       // While the encoder may still come back nothing is wrong with the server, and players give up after a few 503.
       atTimeout: () => (hosted.hls.isReconnecting ? answer('no-store') : blockedTooLong()),
       timeoutMs: BLOCK_MAX_MS,
-      signal: request.signal,
+      request,
     });
   }
 
@@ -267,7 +266,7 @@ export class HlsServer {
     return known ?? hosted.answers.playlist(rendered.body, { encoding, cache: options.cache, etag, ifNoneMatch });
   }
 
-  async #media(hosted: Hosted, file: string, request: HttpRequest): Promise<HttpAnswer> {
+  #media(hosted: Hosted, file: string, request: HttpRequest): HttpAnswer | Promise<HttpAnswer> {
     const parsed = /^(init|part|segment)-(v|a|(?:av1)?h\d{3,4}-)(\d{1,15})\.(mp4|m4s)$/.exec(file);
     const output = hosted.hls.outputs.find((candidate) => candidate.prefix === parsed?.[2]);
     if (parsed === null || output === undefined) {
@@ -283,7 +282,7 @@ export class HlsServer {
     };
     if (parsed[1] === 'part' && number === output.window.nextPartNumber) {
       const timeoutMs = BLOCK_MAX_MS;
-      return this.#wait(hosted, { key: file, look, atTimeout: blockedTooLong, timeoutMs, signal: request.signal });
+      return this.#wait(hosted, { key: file, look, atTimeout: blockedTooLong, timeoutMs, request });
     }
     const found = look();
     if (found === undefined || found.status !== 200) {
@@ -306,7 +305,7 @@ export class HlsServer {
     return answer === undefined ? notKept(file) : hosted.answers.media(output.kind, answer);
   }
 
-  async #wait(hosted: Hosted, options: Parameters<WaitBoard<HttpAnswer>['wait']>[0]): Promise<HttpAnswer> {
+  #wait(hosted: Hosted, { request, ...options }: WaitFor): HttpAnswer | Promise<HttpAnswer> {
     const ready = options.look();
     if (ready !== undefined) {
       return ready;
@@ -314,7 +313,7 @@ export class HlsServer {
     if (hosted.board.isFull) {
       return refuse(503, 'HLS_TOO_MANY_WAITING', 'too many requests wait for this broadcast', { 'retry-after': '1' });
     }
-    return (await hosted.board.wait(options)) ?? refuse(499, 'HLS_PEER_LEFT', 'the peer went away while it waited');
+    return hosted.board.wait({ ...options, signal: request.signal, atLeft: peerLeft });
   }
 
   #onChange(hosted: Hosted): void {
@@ -345,6 +344,21 @@ export class HlsServer {
     return sum;
   }
 }
+
+/** The signal is asked of the request only when there is something to wait for: it is made then. */
+type WaitFor = Omit<WaitOptions<HttpAnswer>, 'signal' | 'atLeft'> & { readonly request: HttpRequest };
+
+const peerLeft = (): HttpAnswer => refuse(499, 'HLS_PEER_LEFT', 'the peer went away while it waited');
+
+const withoutBody = ({ status, headers }: HttpAnswer): HttpAnswer => ({ status, headers });
+
+/** Of what the peer did wrong; anything else is thrown on. */
+const refusalOf = (error: unknown): HttpAnswer => {
+  if (error instanceof ProtocolError) {
+    return refuse(400, error.code, error.detail);
+  }
+  throw error;
+};
 
 const hasReached = (output: HlsRendition, directives: ReloadDirectives): boolean =>
   isReached(directives, output.progress, (msn) => output.window.segment(msn)?.parts.length);

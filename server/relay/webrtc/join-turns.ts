@@ -1,5 +1,6 @@
 /** Lets joins wait for their turn, and lets fewer in while the loop has no time: those who watch come first. */
 import type { Clock } from '../../base/clock.ts';
+import type { PeerSignal } from '../../base/http-exchange.ts';
 import { LoopLoad } from '../../base/loop-load.ts';
 import type { JoinQueueOptions } from './join-queue.ts';
 import { JoinQueue } from './join-queue.ts';
@@ -32,7 +33,7 @@ export class JoinTurns {
   }
 
   /** Resolves when it is this one's turn, at once when there is no room to wait, and when `signal` says that it left. */
-  async turn(address: string, signal: AbortSignal): Promise<Turn> {
+  async turn(address: string, signal: PeerSignal): Promise<Turn> {
     const { promise, resolve } = Promise.withResolvers<Turn>();
     const waiter: Waiter = { settle: resolve };
     const entered = this.#queue.enter(waiter, address, this.#clock.nowMs());

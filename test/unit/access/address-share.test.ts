@@ -25,7 +25,7 @@ test('requests that wait count, those that are answered or failed do not', async
   const { share, metrics } = createShare();
   const answers: ((answer: HttpAnswer) => void)[] = [];
   const failing = share.guard(async () => Promise.reject(new Error('broken')));
-  await assert.rejects(failing(requestFrom('10.0.0.1')));
+  await assert.rejects(async () => failing(requestFrom('10.0.0.1')));
   const guarded = share.guard(async () => new Promise<HttpAnswer>((resolve) => answers.push(resolve)));
   const waiting = [guarded(requestFrom('10.0.0.1')), guarded(requestFrom('10.0.0.1'))];
   const refused = await guarded(requestFrom('10.0.0.1'));

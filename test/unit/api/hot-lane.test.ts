@@ -175,7 +175,7 @@ describe('hot lane', () => {
   test('a peer that leaves while it waits aborts its request; one that was answered does not', async () => {
     const line = dial();
     answerTo = async (request) =>
-      new Promise((resolve) => request.signal.addEventListener('abort', () => resolve(ok('late'))));
+      new Promise((resolve) => request.signal.addEventListener('abort', () => resolve(ok('late')), { once: true }));
     line.socket.write(get('/hls/wait'));
     await within(2_000, 'it waits', () => requests.length === 1);
     line.socket.destroy();

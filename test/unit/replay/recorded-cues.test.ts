@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import type { Cue } from '../../../server/api/contract/cues.ts';
 import { ManualClock } from '../../../server/base/clock.ts';
+import type { HttpAnswer } from '../../../server/base/http-exchange.ts';
 import { silentLog } from '../../../server/observability/log.ts';
 import { Metrics } from '../../../server/observability/metrics.ts';
 import { chaptersOf, renderChaptersVtt } from '../../../server/replay/chapters.ts';
@@ -205,7 +206,7 @@ test('chapters over HTTP: JSON and WebVTT, with a tag that changes with them', a
     ...{ downloads: { take: () => () => undefined }, clock: new ManualClock(), log: silentLog },
     metrics: new Metrics({ collectDefaults: false }),
   });
-  const ask = async (file: string, headers: Record<string, string> = {}): ReturnType<ReplayServer['endpoint']> =>
+  const ask = async (file: string, headers: Record<string, string> = {}): Promise<HttpAnswer> =>
     server.endpoint({
       ...{ method: 'GET', path: `/replay/${SAMPLE_ID}/${file}`, query: new URLSearchParams(), headers },
       ...{ body: new Uint8Array(), remoteAddress: '::1', signal: new AbortController().signal },
