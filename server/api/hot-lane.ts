@@ -35,6 +35,7 @@ const ONE_PIECE_MAX_BYTES = 262_144;
 const PIPELINED_MAX_BYTES = 65_536;
 /** A method and a prefix are shorter. */
 const START_MAX_BYTES = 64;
+const LOOK_MAX_MS = 10_000;
 const HEAD_END = Buffer.from('\r\n\r\n');
 const EMPTY = Buffer.alloc(0);
 /** What would change how the request is to be read or answered. */
@@ -52,11 +53,13 @@ export class HotLane {
   readonly #connections = new Set<HotConnection>();
   readonly #targets = new HotTargets();
   readonly #routes: readonly StartedRoute[];
+  readonly #timer: NodeJS.Timeout;
 
   constructor(options: HotLaneOptions, parts: Parts) {
     this.#options = options;
     this.#parts = parts;
     this.#routes = options.routes.map((route) => ({ start: `${route.method} ${route.prefix}`, route }));
+    this.#timer = setInterval(() => this.#endIdle(), Math.min(LOOK_MAX_MS, options.idleTimeoutMs / 4)).unref();
   }
 
   /** Puts the lane in front of all that listens to a plain HTTP server's connections by now; to be called once. */
@@ -72,8 +75,16 @@ export class HotLane {
 
   /** Ends connections between two requests; the others when they have their answer. */
   close(): void {
+    clearInterval(this.#timer);
     for (const connection of this.#connections) {
       connection.close();
+    }
+  }
+
+  #endIdle(): void {
+    const nowMs = this.#parts.clock.nowMs();
+    for (const connection of this.#connections) {
+      connection.endIfIdle(nowMs);
     }
   }
 
@@ -134,13 +145,16 @@ class HotConnection {
   #isAnswering = false;
   #isReading = false;
   #isClosing = false;
+  #movedAtMs: number;
 
   constructor(socket: Socket, parts: ConnectionParts) {
     this.#socket = socket;
     this.#parts = parts;
     this.#remoteAddress = socket.remoteAddress ?? '';
     socket.setNoDelay(true);
-    socket.setTimeout(parts.settings.idleTimeoutMs, this.#onTimeout);
+    // Set only while an answer waits to be taken: refreshed with each read and write, it costs as much as the parsing.
+    socket.on('timeout', this.#onTimeout);
+    this.#movedAtMs = parts.clock.nowMs();
     socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError);
@@ -154,7 +168,15 @@ class HotConnection {
     }
   }
 
+  /** The other way to be idle, not to take an answer, is the socket's own time-out. */
+  endIfIdle(nowMs: number): void {
+    if (!this.#isAnswering && nowMs - this.#movedAtMs > this.#parts.settings.idleTimeoutMs) {
+      this.#socket.destroy();
+    }
+  }
+
   readonly #onData = (bytes: Buffer): void => {
+    this.#movedAtMs = this.#parts.clock.nowMs();
     this.#pending = this.#pending.byteLength === 0 ? bytes : Buffer.concat([this.#pending, bytes]);
     if (!this.#isAnswering) {
       this.#readRequests();
@@ -296,15 +318,22 @@ class HotConnection {
     const isTaken = this.#write(this.#parts.serialise(answer));
     if (this.#isClosing) {
       this.#socket.end();
-    } else if (isTaken) {
+    } else if (isTaken || this.#socket.writableLength === 0) {
       this.#next();
     } else {
       // The next request is not looked at before this answer has left: a peer that does not read holds one answer at most.
-      this.#socket.once('drain', this.#next);
+      this.#socket.setTimeout(this.#parts.settings.idleTimeoutMs);
+      this.#socket.once('drain', this.#onDrain);
     }
   };
 
+  readonly #onDrain = (): void => {
+    this.#socket.setTimeout(0);
+    this.#next();
+  };
+
   readonly #next = (): void => {
+    this.#movedAtMs = this.#parts.clock.nowMs();
     this.#isAnswering = false;
     this.#readRequests();
   };

@@ -13,7 +13,7 @@ import { startHlsLoad } from './hls-load-process.ts';
 import type { Bench, BenchRow } from './row.ts';
 
 const VIEWER_COUNT = 2_000;
-export const WARM_UP_S = 8;
+export const WARM_UP_S = 5;
 const DURATION_S = process.env['SLUICE_SIZE'] === 'soak' ? 30 : 10;
 export const SERVER_CPU = '0';
 export const LOAD_CPU = '1';

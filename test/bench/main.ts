@@ -1,5 +1,5 @@
 /**
- * Runs benchmarks and prints their table: `node test/bench/main.ts [NAME…] [--clips DIR]`, all without names; a name also stands for those that begin
+ * Runs benchmarks and prints their table: `node test/bench/main.ts [NAME…] [--clips DIR] [--viewers N] [--server NAME…] [--peer URL --peer-pid N --peer-push URL…]`, all without names; a name also stands for those that begin
  * with it (`ladder` for `ladder-cost`). Ends with 1 when a number was not reached. Other benches join by exporting a `Bench` and standing in this list.
  */
 import { cpus } from 'node:os';
@@ -16,20 +16,23 @@ import { joinStormBench } from './join-storm.ts';
 import { ladderBench, ladderCostBench } from './ladder.ts';
 import { latencyBench } from './latency.ts';
 import { mediaPlaneBench } from './media-plane.ts';
+import { mediaPlaneServersBench } from './media-plane-servers.ts';
 import { memoryBench } from './memory.ts';
 import { narrowbandBench } from './narrowband.ts';
 import { pinnedLoadBench } from './pinned-load.ts';
 import { recorderBench } from './recorder.ts';
 import { replayOpenBench } from './replay-open.ts';
 import { sharingBench } from './sharing.ts';
+import { whepChurnBench } from './whep-churn.ts';
 import { socketsBench } from './sockets.ts';
-import { isReached, toMarkdown, type Bench, type BenchRow } from './row.ts';
+import { isReached, toMarkdown, type Bench, type BenchRow, type Peer } from './row.ts';
 
 const BENCHES: readonly Bench[] = [
   latencyBench,
   joinBench,
   cuesBench,
   mediaPlaneBench,
+  mediaPlaneServersBench,
   feedbackBench,
   sharingBench,
   pinnedLoadBench,
@@ -41,6 +44,7 @@ const BENCHES: readonly Bench[] = [
   memoryBench,
   socketsBench,
   joinStormBench,
+  whepChurnBench,
   narrowbandBench,
   idleCpuBench,
   ladderBench,
@@ -49,12 +53,32 @@ const BENCHES: readonly Bench[] = [
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
-  options: { clips: { type: 'string', default: '../shared/corpus/clips' } },
+  options: {
+    clips: { type: 'string', default: '../shared/corpus/clips' },
+    server: { type: 'string', multiple: true, default: [] },
+    peer: { type: 'string', multiple: true, default: [] },
+    'peer-pid': { type: 'string', multiple: true, default: [] },
+    'peer-push': { type: 'string', multiple: true, default: [] },
+    viewers: { type: 'string' },
+  },
 });
 const isMeant = (bench: Bench, name: string): boolean => bench.name === name || bench.name.startsWith(`${name}-`);
 const unknown = wanted.filter((name) => !BENCHES.some((bench) => isMeant(bench, name)));
 if (unknown.length > 0) {
   throw new TypeError(`no bench "${unknown.join(', ')}"; there are ${BENCHES.map((bench) => bench.name).join(', ')}`);
+}
+
+const peers = values.peer.map((url, index): Peer => {
+  const [pid, push] = [Number(values['peer-pid'][index]), values['peer-push'][index]];
+  if (!Number.isInteger(pid) || push === undefined) {
+    throw new TypeError(`--peer ${url} needs --peer-pid N and --peer-push rtmp://… beside it, in the same order`);
+  }
+  return { url, pid, push };
+});
+
+const viewerCount = values.viewers === undefined ? undefined : Number(values.viewers);
+if (viewerCount !== undefined && !(Number.isInteger(viewerCount) && viewerCount > 0)) {
+  throw new TypeError(`--viewers is "${values.viewers}"; a whole number from 1 is expected`);
 }
 
 const rows: BenchRow[] = [];
@@ -63,7 +87,7 @@ try {
   for (const bench of BENCHES.filter((each) => wanted.length === 0 || wanted.some((name) => isMeant(each, name)))) {
     console.error(`… ${bench.name}`);
     try {
-      rows.push(...(await bench.run({ clipsDir: values.clips })));
+      rows.push(...(await bench.run({ clipsDir: values.clips, servers: values.server, peers, viewerCount })));
     } catch (error) {
       failureCount += 1;
       console.error(`${bench.name} failed:`, error);

@@ -10,7 +10,23 @@ export type BenchRow = {
 };
 
 /** From the command line. */
-export type BenchOptions = { readonly clipsDir: string };
+export type BenchOptions = {
+  readonly clipsDir: string;
+  /** Only these servers of `servers.yaml`; all when empty. */
+  readonly servers: readonly string[];
+  /** Servers that run already, beside those. */
+  readonly peers: readonly Peer[];
+  /** Viewers, where a bench can have any number of them. */
+  readonly viewerCount: number | undefined;
+};
+
+export type Peer = {
+  /** Its WHEP address. */
+  readonly url: string;
+  readonly pid: number;
+  /** Where it takes the stream by RTMP. */
+  readonly push: string;
+};
 
 export type Bench = { readonly name: string; run(options: BenchOptions): Promise<readonly BenchRow[]> };
 

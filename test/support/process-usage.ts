@@ -4,6 +4,8 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 /** `USER_HZ`, the same on every Linux that matters here. */
 const CLOCK_TICK_HZ = 100;
 const STATE_LISTEN = '0A';
+/** `TASK_COMM_LEN` less its end. */
+const COMM_MAX_CHARS = 15;
 
 /**
  * User and system time in ms (steps of 10 ms) since the start of the process, or with its descendants (also those that ended and were
@@ -53,6 +55,14 @@ export const pidListeningOn = (port: number): number | undefined => {
   const pids = listProc('/proc').map(Number).filter(Number.isInteger);
   return pids.toSorted((a, b) => a - b).find((pid) => holdsSocket(pid, inodes));
 };
+
+/** The process of this name, as the kernel keeps it (15 characters at most); of several the one that was started first. */
+export const pidNamed = (name: string): number | undefined =>
+  listProc('/proc')
+    .map(Number)
+    .filter(Number.isInteger)
+    .toSorted((a, b) => a - b)
+    .find((pid) => readProc(`/proc/${pid}/comm`)?.trimEnd() === name.slice(0, COMM_MAX_CHARS));
 
 const ownCpuMs = (pid: number, withEnded: boolean): number => {
   const stat = readProc(`/proc/${pid}/stat`);

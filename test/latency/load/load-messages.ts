@@ -6,6 +6,8 @@ export type LoadTarget = {
   readonly url: string;
   /** Sent as `Authorization: Bearer …`. */
   readonly bearer?: string;
+  /** WHEP: of the media that comes, so much is dropped unread, as a lossy way would. */
+  readonly lossRatio?: number;
 };
 
 export type ToWorker =

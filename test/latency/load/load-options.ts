@@ -14,9 +14,12 @@ export const USAGE = `npm run load -- --viewers N (--whep URL | --hls URL) [opti
   --storm             all join at once
   --churn N           viewers a second that leave and are replaced, while it is counted (default 0)
   --vanish RATIO      of those, how many leave without a word, 0 to 1 (default 0.25)
+  --loss RATIO        WHEP: media that every viewer loses on the way, 0 to 0.5 (default 0)
   --processes N       processes that hold the viewers (default: cores less one)
   --server-pid N      the server, on this machine: its CPU and memory are told too
   --server-port N     the same, found by a port it listens on
+  --server-name NAME  the same, found by the name of its process
+  --cpus LIST         cores that the viewers' processes keep to, as taskset has them
   --json              the report as one line of JSON on standard output
 `;
 
@@ -31,6 +34,7 @@ export type LoadOptions = {
   readonly processCount: number;
   readonly serverPid?: number;
   readonly serverPort?: number;
+  readonly serverName?: string;
   /** taskset's list of cores for the processes that hold the viewers. */
   readonly cpus?: string;
 };
@@ -60,9 +64,12 @@ export const readLoadOptions = (args: readonly string[]): LoadOptions & { readon
       storm: { type: 'boolean', default: false },
       churn: { type: 'string' },
       vanish: { type: 'string' },
+      loss: { type: 'string' },
       processes: { type: 'string' },
       'server-pid': { type: 'string' },
       'server-port': { type: 'string' },
+      'server-name': { type: 'string' },
+      cpus: { type: 'string' },
       json: { type: 'boolean', default: false },
     },
   });
@@ -88,11 +95,13 @@ export const readLoadOptions = (args: readonly string[]): LoadOptions & { readon
       LOAD_DEFAULTS.processCount,
     ...(serverPid === undefined ? {} : { serverPid }),
     ...(serverPort === undefined ? {} : { serverPort }),
+    ...(values['server-name'] === undefined ? {} : { serverName: values['server-name'] }),
+    ...(values.cpus === undefined ? {} : { cpus: readCores(values.cpus) }),
     isJson: values.json,
   };
 };
 
-const readTarget = (values: { whep?: string; hls?: string; bearer?: string }): LoadTarget => {
+const readTarget = (values: { whep?: string; hls?: string; bearer?: string; loss?: string }): LoadTarget => {
   const { whep, hls, bearer } = values;
   const url = whep ?? hls;
   if (url === undefined || (whep !== undefined && hls !== undefined)) {
@@ -101,7 +110,19 @@ const readTarget = (values: { whep?: string; hls?: string; bearer?: string }): L
   if (!/^https?:\/\/./u.test(url) || !URL.canParse(url)) {
     throw new TypeError(`"${url}" is no http or https URL`);
   }
-  return { kind: whep === undefined ? 'hls' : 'whep', url, ...(bearer === undefined ? {} : { bearer }) };
+  const lossRatio = readNumber('--loss', values.loss, { min: 0, max: 0.5 });
+  return {
+    ...{ kind: whep === undefined ? 'hls' : 'whep', url },
+    ...(bearer === undefined ? {} : { bearer }),
+    ...(lossRatio === undefined ? {} : { lossRatio }),
+  };
+};
+
+const readCores = (text: string): string => {
+  if (!/^\d+(-\d+)?(,\d+(-\d+)?)*$/u.test(text)) {
+    throw new TypeError(`--cpus is "${text}"; cores as in 0 or 2-3,5 are expected`);
+  }
+  return text;
 };
 
 const readNumber = (

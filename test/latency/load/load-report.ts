@@ -200,7 +200,7 @@ const joinLines = (report: LoadReport): string[] => [
 const whepLines = (report: LoadReport): string[] => {
   const count = (name: string): number => report.counts[name] ?? 0;
   return [
-    row('packets', `${perSecond(report, 'packetCount')}, ${bitrateText(report)}`),
+    row('packets', `${perSecond(report, 'packetCount')}, ${bitrateText(report)}, ${packetBytes(report)} B on average`),
     row(
       'loss',
       `${count('lostCount')} of pictures, ${count('soundLostCount')} of sound; ${count('recoveredCount')} recovered, ${count('nackCount')} asked for by NACK`,
@@ -296,5 +296,9 @@ const perSecond = (report: LoadReport, name: string): string => {
 
 const bitrateText = (report: LoadReport): string =>
   `${(report.bitrateBps / 1e6).toFixed(1)} Mbit/s, ${(report.bitrateBps / 1e6 / Math.max(1, report.viewerCount)).toFixed(2)} a viewer`;
+
+/** Headers and authentication tag counted in, IP and UDP not. */
+const packetBytes = ({ counts }: LoadReport): string =>
+  ((counts['byteCount'] ?? 0) / Math.max(1, counts['packetCount'] ?? 0)).toFixed(0);
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;

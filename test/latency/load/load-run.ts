@@ -5,7 +5,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { cpuMs, cpuWaitMs, descendants, pidListeningOn, rssBytes } from '../../support/process-usage.ts';
+import { cpuMs, cpuWaitMs, descendants, pidListeningOn, pidNamed, rssBytes } from '../../support/process-usage.ts';
 import { passMs, within } from '../../support/wait.ts';
 import type { FromWorker, ToWorker, WorkerTally } from './load-messages.ts';
 import { LOAD_DEFAULTS, type LoadOptions } from './load-options.ts';
@@ -89,7 +89,7 @@ class LoadRun {
 
   constructor(options: Settled) {
     this.#options = options;
-    this.#serverPid = options.serverPid ?? pidOf(options.serverPort);
+    this.#serverPid = options.serverPid ?? pidOf(options);
   }
 
   get joinedCount(): number {
@@ -395,8 +395,12 @@ class Crowd {
   }
 }
 
-const pidOf = (port: number | undefined): number | undefined => {
-  const pid = port === undefined ? undefined : pidListeningOn(port);
+const pidOf = ({ serverPort: port, serverName: name }: LoadRunOptions): number | undefined => {
+  const named = name === undefined ? undefined : pidNamed(name);
+  if (name !== undefined && named === undefined) {
+    throw new TypeError(`no process here is named "${name}"; --server-pid N tells it by its number`);
+  }
+  const pid = port === undefined ? named : pidListeningOn(port);
   if (port !== undefined && pid === undefined) {
     throw new TypeError(
       `nobody listens on port ${port} here, or it is another user's; --server-pid N names the process`,

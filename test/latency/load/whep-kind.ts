@@ -5,12 +5,12 @@ import { WhepViewer } from './whep-viewer.ts';
 /** A viewer that saw nothing for so long is black; a shorter life says nothing. */
 const BLACK_AFTER_MS = 3_000;
 
-export const createWhepKind = (options: { url: string; bearer?: string }): ViewerKind => {
+export const createWhepKind = (options: { url: string; bearer?: string; lossRatio?: number }): ViewerKind => {
   const tally = new KindTally();
   const viewers = new Set<WhepViewer>();
   const open = (onEnd: (code: string) => void): CrowdViewer => {
     const viewer = new WhepViewer({
-      ...{ whepUrl: options.url, onEnd },
+      ...{ whepUrl: options.url, onEnd, lossRatio: options.lossRatio ?? 0 },
       ...(options.bearer === undefined ? {} : { bearer: options.bearer }),
     });
     viewers.add(viewer);

@@ -5,6 +5,7 @@
  * keyframe has come.
  */
 import { randomBytes } from 'node:crypto';
+import { Prng } from '../../../server/base/prng.ts';
 import { ntpMiddle32 } from '../../../server/media/rtp/ntp.ts';
 import {
   buildNack,
@@ -67,6 +68,8 @@ export type WhepCounts = {
 export type WhepViewerOptions = {
   readonly whepUrl: string;
   readonly bearer?: string;
+  /** Of the media that comes, so much is dropped unread. */
+  readonly lossRatio?: number;
   /** The session is over and nobody here wanted it: `ENDED_BY_SERVER`, `CONSENT_LOST`. */
   readonly onEnd?: (reason: string) => void;
 };
@@ -79,6 +82,8 @@ export class WhepViewer {
   readonly #video = new VideoReception({ settleMs: SETTLE_MS });
   readonly #feedback = new TransportFeedbackRecorder();
   readonly #senders = new Map<number, Sender>();
+  readonly #lossRatio: number;
+  readonly #losses = new Prng(this.#ownSsrc);
   #transport: WhepTransport | undefined;
   #sessionUrl: string | undefined;
   #answer: WhepAnswer | undefined;
@@ -101,6 +106,7 @@ export class WhepViewer {
 
   constructor(options: WhepViewerOptions) {
     this.#options = options;
+    this.#lossRatio = options.lossRatio ?? 0;
   }
 
   /** Resolves when the session stands. Rejects with `WorldError`: what `WhepTransport.connect` and `postOffer` say. */
@@ -206,6 +212,9 @@ export class WhepViewer {
   }
 
   #onMedia(datagram: Buffer): void {
+    if (this.#lossRatio > 0 && this.#losses.nextRatio() < this.#lossRatio) {
+      return;
+    }
     const second = datagram[1] ?? 0;
     if (datagram.byteLength < 12 || this.#answer === undefined) {
       this.#unreadableCount += 1;

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { HotLane } from '../../../server/api/hot-lane.ts';
-import { ManualClock } from '../../../server/base/clock.ts';
+import { ManualClock, systemClock } from '../../../server/base/clock.ts';
 import type { HttpAnswer, HttpRequest } from '../../../server/base/http-exchange.ts';
 import { silentLog } from '../../../server/observability/log.ts';
 import { within } from '../../support/wait.ts';
@@ -246,4 +246,34 @@ describe('hot lane', () => {
     await sees(busy, 'last');
     await within(2_000, 'the busy one is gone', () => busy.isClosed());
   });
+
+  test('who says nothing for the idle time, or takes nothing of its answer, is ended; who waits for an answer is not', async () => {
+    const big = ok(Buffer.alloc(64_000_000));
+    const quick = new HotLane(
+      {
+        ...{ hasTrustedProxies: false, headersMaxBytes: 2_048, requestTimeoutMs: 15_000, idleTimeoutMs: 100 },
+        routes: [
+          {
+            ...{ method: 'GET', prefix: '/hls/' },
+            endpoint: ({ path }) => (path === '/hls/big' ? big : new Promise<HttpAnswer>(() => undefined)),
+          },
+        ],
+      },
+      { clock: systemClock, log: silentLog },
+    );
+    quick.attach(server);
+    const [silent, waiting, reader] = [dial(), dial(), dial()];
+    reader.socket.pause();
+    reader.socket.write(get('/hls/big'));
+    waiting.socket.write(get('/hls/wait'));
+    await within(5_000, 'the silent one is ended', () => silent.isClosed());
+    await within(5_000, 'so is the one that reads nothing', async () => (await connectionCount()) === 1);
+    assert.equal(waiting.isClosed(), false);
+    quick.close();
+  });
+
+  const connectionCount = async (): Promise<number> =>
+    new Promise((resolve, reject) => {
+      server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)));
+    });
 });

@@ -35,6 +35,9 @@ test('arguments are read, with what holds when they are left out', () => {
   assert.equal(options.joinsPerS, Number.POSITIVE_INFINITY);
   assert.equal(options.durationS, 30);
   assert.equal(readLoadOptions(['--viewers', '2', '--hls', 'http://h/x.m3u8']).target.kind, 'hls');
+  const more = ['--loss', '0.01', '--cpus', '1,4-6', '--server-name', 'srs'];
+  const lossy = readLoadOptions(['--viewers', '2', '--whep', 'http://h/x', ...more]);
+  assert.deepEqual([lossy.target.lossRatio, lossy.cpus, lossy.serverName], [0.01, '1,4-6', 'srs']);
 });
 
 for (const [args, expected] of [
@@ -45,6 +48,8 @@ for (const [args, expected] of [
   [['--viewers', '2', '--whep', 'rtmp://h/live'], /no http or https URL/],
   [['--viewers', '2', '--whep', 'http://h/', '--storm', '--ramp', '5'], /exclude each other/],
   [['--viewers', '2', '--whep', 'http://h/', '--vanish', '2'], /--vanish is "2"; a number from 0 to 1/],
+  [['--viewers', '2', '--whep', 'http://h/', '--loss', '0.6'], /--loss is "0.6"; a number from 0 to 0.5/],
+  [['--viewers', '2', '--whep', 'http://h/', '--cpus', 'all'], /--cpus is "all"; cores as in/],
   [['--viewers', '2', '--whep', 'http://h/', '--nonsense'], /nonsense/],
 ] as const) {
   test(`arguments ${args.join(' ')} are refused by name`, () => {

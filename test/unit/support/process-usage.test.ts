@@ -3,9 +3,13 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import test from 'node:test';
-import { cpuMs, cpuWaitMs, descendants, pidListeningOn, rssBytes } from '../../support/process-usage.ts';
+import { cpuMs, cpuWaitMs, descendants, pidListeningOn, pidNamed, rssBytes } from '../../support/process-usage.ts';
+import { within } from '../../support/wait.ts';
 
 test('finds the process that listens on a TCP port, and nobody once it is closed', async () => {
   const server = createServer().listen(0, '127.0.0.1');
@@ -46,4 +50,18 @@ test('counts CPU and memory of the living; of the gone no CPU, and memory that c
   assert.equal(cpuWaitMs(gonePid), 0);
   assert.equal(cpuMs(gonePid, { withChildren: true }), 0);
   assert.ok(Number.isNaN(rssBytes(gonePid)));
+});
+
+test('a process is found by its name, also one longer than the kernel keeps', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-name-'));
+  const program = path.join(folder, 'a-name-of-20-letters');
+  await copyFile('/bin/sleep', program);
+  const child = spawn(program, ['60'], { stdio: 'ignore' });
+  try {
+    await within(5_000, 'it runs under its name', () => pidNamed('a-name-of-20-letters') === child.pid);
+    assert.equal(pidNamed('no such name'), undefined);
+  } finally {
+    child.kill('SIGKILL');
+    await rm(folder, { recursive: true, force: true });
+  }
 });

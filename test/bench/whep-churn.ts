@@ -1,0 +1,151 @@
+/**
+ * Viewers of one broadcast with rungs encoded beforehand, over a way that loses 1 %, while some leave and others come all the time: how long an access
+ * unit takes from the hub to the kernel, whether memory and sockets come back; then the same while something else wants the server's core. The server's part (hub,
+ * WHEP, controllers, port) has core 0, the viewers have core 1. `--viewers N`; three and a half minutes.
+ */
+import { runLoad, startLoad } from '../latency/load/load-run.ts';
+import type { LoadReport } from '../latency/load/load-report.ts';
+import { hogCpu } from '../support/cpu-hog.ts';
+import type { RungHostHeld } from '../support/rung-host.ts';
+import { startRungHost, type RungHost } from '../support/rung-host-process.ts';
+import { metricSum } from '../support/sluice-process.ts';
+import { passMs, within } from '../support/wait.ts';
+import type { Bench, BenchRow } from './row.ts';
+
+const VIEWER_COUNT = 60;
+/** Each viewer stays a quarter of a minute: 300 of them would be twenty a second. */
+const STAY_S = 15;
+const LOSS_RATIO = 0.01;
+const DURATION_S = 180;
+const HOG_S = 30;
+const SERVER_CPU = '0';
+const OTHER_CPU = '1';
+const GONE_MAX_MS = 30_000;
+
+export const whepChurnBench: Bench = {
+  name: 'whep-churn',
+  run: async ({ viewerCount = VIEWER_COUNT }) => {
+    const host = await startRungHost({ cpus: SERVER_CPU });
+    try {
+      await runLoad({ ...shapeOf(host, viewerCount), durationS: STAY_S / 3 });
+      const base = await settled(host);
+      const calm = await measure(host, { viewerCount, durationS: DURATION_S });
+      const after = await settled(host);
+      const endHog = hogCpu([SERVER_CPU]);
+      try {
+        const hogged = await measure(host, { viewerCount, durationS: HOG_S });
+        return [...calmRows(viewerCount, calm, { base, after }), ...hoggedRows(calm, hogged)];
+      } finally {
+        await endHog();
+      }
+    } finally {
+      await host.stop();
+    }
+  },
+};
+
+const shapeOf = (host: RungHost, viewerCount: number) => ({
+  ...{ target: { kind: 'whep', url: host.whepUrl, lossRatio: LOSS_RATIO } as const, serverPid: host.pid },
+  ...{ viewerCount, churnPerS: viewerCount / STAY_S, vanishRatio: 0.25 },
+  ...{ joinsPerS: 20, processCount: 1, cpus: OTHER_CPU },
+});
+
+/** When all have gone: who vanished is known to be gone ten seconds later. */
+const settled = async (host: RungHost): Promise<RungHostHeld> => {
+  await within(GONE_MAX_MS, 'no session is left', async () => (await host.held()).sessionCount === 0);
+  return host.held();
+};
+
+type Measured = { readonly report: LoadReport; readonly p99Ms: number; readonly lateRatio: number };
+
+const measure = async (host: RungHost, options: { viewerCount: number; durationS: number }): Promise<Measured> => {
+  const load = await startLoad({ ...shapeOf(host, options.viewerCount), durationS: options.durationS });
+  const before = (await host.held()).metricsText;
+  await passMs(options.durationS * 1000 - 1_000);
+  const after = (await host.held()).metricsText;
+  const report = await load.report;
+  const unitCount = countBelow(before, after, '+Inf');
+  return {
+    report,
+    p99Ms: 1000 * quantileS(before, after, 0.99),
+    lateRatio: 1 - countBelow(before, after, '0.05') / unitCount,
+  };
+};
+
+const BUCKET = /^hub_to_kernel_seconds_bucket\{.*le="([^"]+)"[^}]*\} (\S+)$/gm;
+
+const countBelow = (before: string, after: string, bound: string): number => {
+  const read = (text: string): number =>
+    [...text.matchAll(BUCKET)].filter(([, le]) => le === bound).reduce((sum, [, , count]) => sum + Number(count), 0);
+  return read(after) - read(before);
+};
+
+/** Between the bounds of its bucket as if evenly spread, as Prometheus does. */
+const quantileS = (before: string, after: string, ratio: number): number => {
+  const bounds = [...new Set([...after.matchAll(BUCKET)].map(([, le]) => le ?? ''))];
+  const total = countBelow(before, after, '+Inf');
+  let [lowerS, lowerCount] = [0, 0];
+  for (const bound of bounds) {
+    const count = countBelow(before, after, bound);
+    if (count >= ratio * total) {
+      return bound === '+Inf'
+        ? lowerS
+        : lowerS + ((Number(bound) - lowerS) * (ratio * total - lowerCount)) / (count - lowerCount);
+    }
+    [lowerS, lowerCount] = [Number(bound), count];
+  }
+  return Number.NaN;
+};
+
+const bitrateMbps = ({ report }: Measured): string => (report.bitrateBps / report.viewerCount / 1e6).toFixed(2);
+
+const noteOf = ({ report, lateRatio }: Measured): string =>
+  [
+    `${report.joinedCount} joined and ${report.failedCount} failed (${Object.keys(report.failures).join(', ') || 'none'}), ${report.counts['blackCount'] ?? 0} saw nothing`,
+    `${bitrateMbps({ report, lateRatio, p99Ms: 0 })} Mbit/s each`,
+    `${(100 * lateRatio).toFixed(2)} % over 50 ms`,
+    `server ${report.server?.cpuMsPerS.toFixed(0)} ms/s, waited ${report.server?.waitMsPerS.toFixed(0)}; load ${report.load.cpuMsPerS.toFixed(0)} ms/s`,
+    `frame delay p50 ${report.delayMs['frame']?.p50.toFixed(1)} p99 ${report.delayMs['frame']?.p99.toFixed(0)} ms`,
+    `${report.counts['recoveredCount'] ?? 0} recovered, ${report.counts['lostCount'] ?? 0} lost`,
+    ...report.load.complaints,
+  ].join(', ');
+
+const calmRows = (
+  viewerCount: number,
+  calm: Measured,
+  { base, after }: { base: RungHostHeld; after: RungHostHeld },
+): BenchRow[] => [
+  {
+    name: `${viewerCount} viewers, ${(viewerCount / STAY_S).toFixed(1)} come and go a second, 1 % loss: hub to kernel, p99`,
+    ...{ value: calm.p99Ms, unit: 'ms', target: { max: 20 }, note: noteOf(calm) },
+  },
+  {
+    name: 'sockets more than before, when all have gone',
+    ...{
+      value: after.socketCount - base.socketCount,
+      unit: '',
+      target: { max: 0 },
+      note: `${base.socketCount} before`,
+    },
+  },
+  {
+    name: 'alive on the heap more than before',
+    ...{ value: (after.heapBytes - base.heapBytes) / 1e6, unit: 'MB', target: { max: 8 } },
+    note: `resident ${(base.rssBytes / 1e6).toFixed(0)} → ${(after.rssBytes / 1e6).toFixed(0)} MB, ${metricSum(after.metricsText, 'webrtc_out_packets_total')} packets sent`,
+  },
+];
+
+const hoggedRows = (calm: Measured, hogged: Measured): BenchRow[] => [
+  { name: 'a hog on its core: hub to kernel, p99', value: hogged.p99Ms, unit: 'ms', note: noteOf(hogged) },
+  {
+    name: 'a hog on its core: bitrate of each over that without',
+    value: hogged.report.bitrateBps / hogged.report.viewerCount / (calm.report.bitrateBps / calm.report.viewerCount),
+    unit: 'x',
+  },
+  {
+    name: "a hog on its core: a frame's delay over the viewer's least, p99",
+    value: hogged.report.delayMs['frame']?.p99 ?? Number.NaN,
+    unit: 'ms',
+    note: `last ${hogged.report.delayMs['frame']?.max.toFixed(0)} ms`,
+  },
+];
