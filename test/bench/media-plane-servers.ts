@@ -42,7 +42,13 @@ export const mediaPlaneServersBench: Bench = {
   run: async (options) => {
     const folder = await mkdtemp(path.join(tmpdir(), 'sluice-servers-'));
     try {
-      const clip = await makeClip({ folder, bitrateBps: BITRATE_BPS, durationS: 20, withSound: false });
+      const clip = await makeClip({
+        folder,
+        bitrateBps: BITRATE_BPS,
+        durationS: 20,
+        withSound: false,
+        isCompact: true,
+      });
       const rows: BenchRow[] = [];
       for (const entrant of entrantsOf(options)) {
         rows.push(...(await measureEntrant(entrant, clip)));
