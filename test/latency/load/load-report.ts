@@ -139,7 +139,7 @@ const shareOf = (server: ServerCost, facts: LoadFacts, counts: Readonly<Record<s
   };
 };
 
-const healthOf = ({ tallies, joinedCount, server }: LoadFacts): LoadHealth => {
+const healthOf = ({ tallies, joinedCount, server, failures }: LoadFacts): LoadHealth => {
   const selves = tallies.map(({ self }) => self);
   const largest = (read: (self: WorkerTally['self']) => number): number => Math.max(0, ...selves.map(read));
   const sum = (read: (self: WorkerTally['self']) => number): number =>
@@ -158,6 +158,11 @@ const healthOf = ({ tallies, joinedCount, server }: LoadFacts): LoadHealth => {
       ...(server !== null && server.waitMsPerS > Math.max(STARVED_MIN_MS_PER_S, STARVED_RATIO * server.cpuMsPerS)
         ? [
             `the server was starved: it ran ${server.cpuMsPerS.toFixed(0)} ms/s and waited ${server.waitMsPerS.toFixed(0)} ms/s for a core; other work on the machine is what was measured`,
+          ]
+        : []),
+      ...((failures['ANSWER_429']?.count ?? 0) > 0
+        ? [
+            'the server refused viewers for their number (429): here all come from one address, and what it allows one address is what was measured',
           ]
         : []),
       ...(loopDelayMs > LOOP_DELAY_MAX_MS

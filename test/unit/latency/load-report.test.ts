@@ -101,6 +101,11 @@ test('a load that was late, busy or dropped datagrams itself says so plainly', (
   assert.match(text, /! the load's own sockets dropped 7 datagrams/);
 });
 
+test('viewers refused for their number are told apart: the cap of one address was measured', () => {
+  const failures = { ANSWER_429: { count: 83, example: 'too many requests' } };
+  assert.match(toText(buildReport(facts({ failures }))), /! the server refused viewers for their number \(429\)/);
+});
+
 test('the text names failures and their number, and no secret', () => {
   const text = toText(buildReport(facts()));
   assert.match(text, /ICE_TIMEOUT +2: no answer/);
