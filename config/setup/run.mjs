@@ -110,7 +110,7 @@ const LANES = [
   [
     ...['recorder-disk-full', 'recorder-kill', 'server-process', 'odd-inputs', 'av1-ladder', 'narrowband', 'ladder'],
     ...['transcode-kills', 'live-cycles', 'load', 'cues', 'ladder-tool', 'ingest-ffmpeg', 'latency-source'],
-    ...['encoder-trial', 'drops-kill', 'essentials'],
+    ...['encoder-trial', 'drops-kill', 'essentials', 'whep-churn'],
   ],
 ];
 

@@ -1,7 +1,7 @@
 /**
  * Viewers of one broadcast with rungs encoded beforehand, over a way that loses 1 %, while some leave and others come all the time: how long an access
  * unit takes from the hub to the kernel, whether memory and sockets come back; then the same while something else wants the server's core. The server's part (hub,
- * WHEP, controllers, port) has core 0, the viewers have core 1. `--viewers N`; three and a half minutes.
+ * WHEP, controllers, port) has core 0, the viewers have core 1. `--viewers N`; four minutes.
  */
 import { runLoad, startLoad } from '../latency/load/load-run.ts';
 import type { LoadReport } from '../latency/load/load-report.ts';
@@ -16,8 +16,8 @@ const VIEWER_COUNT = 60;
 /** Each viewer stays a quarter of a minute: 300 of them would be twenty a second. */
 const STAY_S = 15;
 const LOSS_RATIO = 0.01;
-const DURATION_S = 180;
-const HOG_S = 30;
+const DURATION_S = process.env['SLUICE_SIZE'] === 'soak' ? 120 : 10;
+const HOG_S = process.env['SLUICE_SIZE'] === 'soak' ? 30 : 10;
 const SERVER_CPU = '0';
 const OTHER_CPU = '1';
 const GONE_MAX_MS = 30_000;
