@@ -26,7 +26,8 @@ test('requests that wait count, those that are answered or failed do not', async
   const answers: ((answer: HttpAnswer) => void)[] = [];
   const failing = share.guard(async () => Promise.reject(new Error('broken')));
   await assert.rejects(async () => failing(requestFrom('10.0.0.1')));
-  const guarded = share.guard(async () => new Promise<HttpAnswer>((resolve) => answers.push(resolve)));
+  const endpoint = share.guard(async () => new Promise<HttpAnswer>((resolve) => answers.push(resolve)));
+  const guarded = async (request: HttpRequest): Promise<HttpAnswer> => endpoint(request);
   const waiting = [guarded(requestFrom('10.0.0.1')), guarded(requestFrom('10.0.0.1'))];
   const refused = await guarded(requestFrom('10.0.0.1'));
   assert.equal(refused.status, 429);
