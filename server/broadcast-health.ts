@@ -200,6 +200,7 @@ export type StudioParts = {
   readonly keys: KeyStore;
   readonly tokens: TokenIssuer;
   readonly areTokensRequired: boolean;
+  readonly mayHaveDrops: (name: string) => boolean;
   readonly doors: { readonly rtmpPort: () => number; readonly isLoopbackOpen: boolean };
 };
 
@@ -221,6 +222,7 @@ export const createStudioView = (parts: StudioParts): StudioView => {
       hasKey: keys.publishKeyOf(name) !== undefined,
       rtmpPort: doors.rtmpPort(),
       isLoopbackOpen: doors.isLoopbackOpen,
+      mayHaveDrops: parts.mayHaveDrops(name),
       watchToken: areTokensRequired ? tokenFor(name) : null,
     }),
     healthOf: (name, afterWallMs) => health.healthOf(name, afterWallMs),

@@ -237,6 +237,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     smoothness: createSmoothnessView({ hub, webRtc, keys }),
     studio: createStudioView({
       ...{ health, keys, tokens, areTokensRequired: config.watch.tokens.required },
+      mayHaveDrops: (name) => drops.isOpenTo(name),
       doors: { rtmpPort: () => rtmp.port, isLoopbackOpen: isLoopbackTrusted },
     }),
     hints: createHintsView({ hub, hls, webRtc }, congestion),

@@ -60,7 +60,7 @@ const open = (known: StudioFacts): void => {
   byId('content').hidden = false;
   keyPart = new KeyPart({ api, facts: known, texts });
   herePart ??= new HerePart({ name, texts, secret: () => keyPart?.secret ?? null });
-  cuePart = new CuePart({ api, texts, language, previewMediaMs });
+  cuePart = new CuePart({ api, texts, language, previewMediaMs, mayHaveDrops: known.mayHaveDrops });
   player.token = known.watchToken;
   player.src = name;
 };

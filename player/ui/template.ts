@@ -332,8 +332,10 @@ svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: r
   .cue-body { min-height: 48px; padding: 4px 36px 4px 4px; gap: 8px; font-size: 13px; }
   .cue-picture { width: 40px; height: 40px; }
   .cue-title { -webkit-line-clamp: 1; }
-  /* The whole card is the link: there is no room for saying so. */
+  /* The whole card is the link: there is no room for words, but for an arrow. */
   .cue-action { display: none; }
+  a.cue-body::after { content: '›'; margin-left: auto; font-size: 22px; line-height: 1; opacity: .7; }
+  .cue-card:has(.cue-claim) a.cue-body::after { content: none; }
   /* Beside its words: above them is the picture. */
   .cue-cards:has(.cue-claim) { width: min(var(--sluice-cue-width, 350px), 100% - 16px); }
   .cue-card:has(.cue-claim) { display: flex; align-items: center; padding-right: 36px; }

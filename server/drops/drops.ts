@@ -96,6 +96,11 @@ export class Drops implements DropDesk {
     return this.#signer.keySet;
   }
 
+  /** With a key of the shop any broadcast; without one only the demo. */
+  isOpenTo(broadcast: string): boolean {
+    return broadcast === DEMO_NAME || this.#shopKeys.list.length > 0;
+  }
+
   check({ broadcast, id, stock }: DropRef & { readonly stock: number }): DropRefusal | undefined {
     return this.#refusalOf({ broadcast, id, stock }, this.#runs.get(keyOf({ broadcast, id })));
   }
@@ -310,7 +315,7 @@ export class Drops implements DropDesk {
         detail: `expected at most ${dropMaxCount} drops with ${totalStockMaxCount} tickets in all`,
       };
     }
-    if (broadcast !== DEMO_NAME && this.#shopKeys.list.length === 0) {
+    if (!this.isOpenTo(broadcast)) {
       return {
         code: 'SHOP_KEYS_ABSENT',
         detail: `without a key of the shop (drops.shopKeysFile) only the broadcast named ${DEMO_NAME} may have drops`,

@@ -218,7 +218,15 @@ const partsFor = (fixture: ApiFixture, watchers: Set<(news: BroadcastNews) => vo
       return bearer === 'admin-key' ? 'admin' : isHost ? 'host' : undefined;
     },
     factsOf: (name, isAdmin) => ({
-      ...{ name, isAdmin, hasKey: name === 'demo', rtmpPort: 1935, isLoopbackOpen: false, watchToken: null },
+      ...{
+        name,
+        isAdmin,
+        hasKey: name === 'demo',
+        rtmpPort: 1935,
+        isLoopbackOpen: false,
+        mayHaveDrops: true,
+        watchToken: null,
+      },
     }),
     healthOf: (_name, afterWallMs) => ({ ...HEALTH, history: { ...HEALTH.history, atWallMs: [afterWallMs + 1] } }),
   },

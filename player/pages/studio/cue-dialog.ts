@@ -8,6 +8,8 @@ import { fill } from './texts.ts';
 
 export type CueDialogOptions = {
   readonly texts: StudioTexts;
+  /** Else there is nothing to be entered about a stock, and the form says what it would take. */
+  readonly mayHaveDrops: boolean;
   /** `cue`: the one that is edited. Resolves to why it was not saved; empty when it was. */
   readonly onSave: (words: CueWords, cue: HostedCue | null) => Promise<string>;
 };
@@ -27,6 +29,8 @@ export class CueDialog {
       event.preventDefault();
       void this.#submit();
     };
+    byId('cue-stock-field').hidden = !options.mayHaveDrops;
+    byId('cue-stock-why').hidden = options.mayHaveDrops;
     this.#input('mode').onchange = (): void => this.#explainMode();
     byId('cue-cancel').onclick = (): void => this.#dialog.close();
   }

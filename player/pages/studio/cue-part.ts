@@ -16,6 +16,7 @@ export type CuePartOptions = {
   readonly language: string;
   /** Media time of the picture that the preview shows live; null while it shows none, or it is not known. */
   readonly previewMediaMs: () => number | null;
+  readonly mayHaveDrops: boolean;
 };
 
 const COUNTDOWNS_S = [3, 5, 10] as const;
@@ -47,8 +48,8 @@ export class CuePart {
 
   constructor(options: CuePartOptions) {
     this.#options = options;
-    const { texts, api } = options;
-    this.#dialog = new CueDialog({ texts, onSave: async (words, cue) => this.#save(words, cue) });
+    const { texts, api, mayHaveDrops } = options;
+    this.#dialog = new CueDialog({ texts, mayHaveDrops, onSave: async (words, cue) => this.#save(words, cue) });
     this.#delayPlace = `sluice-studio-delay/${api.name}`;
     this.#delay.value = localStorage.getItem(this.#delayPlace) ?? '';
     this.#delay.onchange = (): void => this.#onDelay();

@@ -137,6 +137,8 @@ export const ENGLISH = {
   modeClockWhy:
     'All viewers at once, whatever their delay: fair when there are few to be had. It is then not with the picture.',
   fieldStock: 'How many there are (empty: no limit is kept)',
+  stockWhy:
+    'To give out a limited number, the server needs a key of the shop (drops.shopKeysFile); without it only “demo” can.',
   problemTitle: 'A title, of 200 characters at most.',
   problemPrice: '60 characters at most.',
   problemUrl: 'An address that begins with https:// or http://.',
@@ -325,6 +327,7 @@ export const CHINESE: StudioTexts = {
   modeClock: '同一时刻',
   modeClockWhy: '不论延迟多少，所有观众同时看到：数量有限时更公平，但不再与画面同步。',
   fieldStock: '数量（留空则不限）',
+  stockWhy: '限量发放需要商店的密钥（drops.shopKeysFile）；没有密钥时只有“demo”可用。',
   problemTitle: '请填写标题，最多 200 个字符。',
   problemPrice: '最多 60 个字符。',
   problemUrl: '请填写以 https:// 或 http:// 开头的网址。',

@@ -11,6 +11,8 @@ export type StudioFacts = {
   readonly rtmpPort: number;
   /** An encoder on the server's own machine may leave the key out. */
   readonly isLoopbackOpen: boolean;
+  /** Its cues may carry a stock: a shop's keys are known, or it is the demo. */
+  readonly mayHaveDrops: boolean;
   /** To watch with where tokens are required, for a few hours; null where nobody needs one. */
   readonly watchToken: string | null;
 };

@@ -246,6 +246,7 @@ const STUDIO = z.strictObject({
   hasKey: z.boolean(),
   rtmpPort: NUMBER,
   isLoopbackOpen: z.boolean(),
+  mayHaveDrops: z.boolean(),
   watchToken: SOME_TEXT,
 }) satisfies z.ZodType<StudioFacts>;
 const HEALTH = z.strictObject({
