@@ -145,8 +145,8 @@ const WEBRTC = z.strictObject({
   soundLagMs: z.number().int().min(-125).max(125),
   soundStartsAfterMs: z.number().int().min(0).max(10_000),
   sessionMaxCount: COUNT,
-  joinsPerS: z.number().min(1).max(10_000),
-  joinQueueMaxCount: COUNT,
+  joinsPerS: z.union([z.literal('auto'), z.number().min(1).max(10_000)]),
+  joinQueueMaxCount: z.union([z.literal('auto'), COUNT]),
   requestsPerMinute: COUNT,
   iceServers: z
     .array(

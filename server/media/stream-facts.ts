@@ -19,6 +19,8 @@ export class StreamFactsTracker {
   #lastDtsMs: number | undefined;
   #gops: { readonly atMs: number; readonly durationMs: number }[] = [];
   #frameGapsMs: number[] = [];
+  /** Asked for several times per join; sorted out once a picture. */
+  #frameRate: { readonly fps: number | undefined } | undefined;
   #rateSamples: RateSample[] = [];
   #rateBytes = 0;
 
@@ -46,7 +48,7 @@ export class StreamFactsTracker {
       hasReordering: this.#hasReordering,
       gopMaxMs: this.#gops.reduce((longest, gop) => Math.max(longest, gop.durationMs), openMs),
       isGopKnown: openMs > GOP_LONG_MS || this.#hasTellingGop(),
-      frameRateFps: this.#frameRateFps(),
+      frameRateFps: (this.#frameRate ??= { fps: this.#frameRateFps() }).fps,
       bitrateBps: this.#bitrateBps(),
     };
   }
@@ -86,6 +88,7 @@ export class StreamFactsTracker {
       if (this.#frameGapsMs.length > FRAME_GAP_MAX_COUNT) {
         this.#frameGapsMs.shift();
       }
+      this.#frameRate = undefined;
     }
   }
 

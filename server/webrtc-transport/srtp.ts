@@ -21,33 +21,54 @@ const REPLAY_WINDOW = 64;
 
 export type SessionKeys = { readonly cipherKey: KeyObject; readonly salt: Buffer; readonly authKey: KeyObject };
 
-/** RFC 3711 4.3.1: AES in counter mode over the salt, with the label mixed in at byte 7. */
-const derive = (masterKey: Uint8Array, masterSalt: Uint8Array, label: number, bytes: number): Buffer => {
-  const iv = Buffer.alloc(16);
-  iv.set(masterSalt);
-  iv[7] = (iv[7] ?? 0) ^ label;
-  return createCipheriv('aes-128-ctr', masterKey, iv).update(Buffer.alloc(bytes));
-};
+const AES_BLOCK_BYTES = 16;
+/** Which label, counted from the first, and which block of its key stream: the authentication key needs two. */
+const DERIVED_BLOCKS = [
+  { label: 0, block: 0 },
+  { label: 1, block: 0 },
+  { label: 1, block: 1 },
+  { label: 2, block: 0 },
+] as const;
 
-export const deriveAll = (masterKey: Uint8Array, masterSalt: Uint8Array, firstLabel: number): SessionKeys => ({
-  cipherKey: createSecretKey(derive(masterKey, masterSalt, firstLabel, 16)),
-  authKey: createSecretKey(derive(masterKey, masterSalt, firstLabel + 1, 20)),
-  salt: derive(masterKey, masterSalt, firstLabel + 2, 14),
-});
+/**
+ * RFC 3711 4.3.1: AES in counter mode over the salt, with each key's label mixed in at byte 7. Key stream is the encrypted counter, so one cipher in
+ * codebook mode makes that of all three: to make a cipher costs many times what it does here.
+ */
+export const deriveAll = (masterKey: Uint8Array, masterSalt: Uint8Array, firstLabel: number): SessionKeys => {
+  const counters = Buffer.alloc(DERIVED_BLOCKS.length * AES_BLOCK_BYTES);
+  DERIVED_BLOCKS.forEach(({ label, block }, index) => {
+    const at = index * AES_BLOCK_BYTES;
+    counters.set(masterSalt, at);
+    counters[at + 7] = (counters[at + 7] ?? 0) ^ (firstLabel + label);
+    counters[at + AES_BLOCK_BYTES - 1] = block;
+  });
+  const stream = createCipheriv('aes-128-ecb', masterKey, null).update(counters);
+  return {
+    cipherKey: createSecretKey(stream.subarray(0, 16)),
+    authKey: createSecretKey(stream.subarray(16, 36)),
+    salt: stream.subarray(48, 62),
+  };
+};
 
 export type MasterKey = { readonly profile: SrtpProfile; readonly key: Uint8Array; readonly salt: Uint8Array };
 
 /** Encrypts RTP of any number of SSRCs under one key. Keeps no state: the caller counts extended sequence numbers. */
 export class SrtpProtector {
   readonly #isGcm: boolean;
-  readonly #keys: SessionKeys;
+  readonly #master: MasterKey;
+  /** Derived with the first packet: where the native back end sends, none ever comes. */
+  #derived: SessionKeys | undefined;
   readonly #iv: Buffer;
   readonly #rollover = Buffer.alloc(4);
 
-  constructor({ profile, key, salt }: MasterKey) {
-    this.#isGcm = profile === AEAD_AES_128_GCM;
-    this.#keys = deriveAll(key, salt, 0);
+  constructor(master: MasterKey) {
+    this.#master = master;
+    this.#isGcm = master.profile === AEAD_AES_128_GCM;
     this.#iv = Buffer.alloc(this.#isGcm ? 12 : 16);
+  }
+
+  get #keys(): SessionKeys {
+    return (this.#derived ??= deriveAll(this.#master.key, this.#master.salt, 0));
   }
 
   /**

@@ -4,15 +4,36 @@ import type { PeerSignal } from '../../base/http-exchange.ts';
 import { LoopLoad } from '../../base/loop-load.ts';
 import type { JoinQueueOptions } from './join-queue.ts';
 import { JoinQueue } from './join-queue.ts';
+import type { WebRtcOutOptions } from './options.ts';
 
 export type Turn = { readonly ok: true } | { readonly ok: false; readonly retryAfterMs: number };
 
 type Waiter = { readonly settle: (turn: Turn) => void };
 
-/** A loop as busy as this takes a quarter as many. A handshake holds it for 20 to 30 ms; on a machine that is busy with other things it looks busy too, and still takes them. */
+/** A loop as busy as this takes a quarter as many. A handshake by werift holds it for up to 30 ms; on a machine that is busy with other things it looks busy too, and still takes them. */
 const BUSY_RATIO = 0.85;
 const BUSY_LOOK_MS = 50;
 const BUSY_INTERVALS_COUNT = 4;
+
+/** With the native back end a join costs about 3.4 ms of CPU from POST to DELETE: three quarters of a core at this rate, and a thousand are in within five seconds. */
+const NATIVE_JOINS_PER_S = 225;
+/** werift's handshake holds the loop for 3 to 30 ms, as the machine is. */
+const PLAIN_JOINS_PER_S = 20;
+/** What a player waits without asking again. */
+const AUTO_WAIT_S = 5;
+
+/** What `auto` means where handshakes cost what they cost here. */
+export const joinLimits = (
+  { joinsPerS, joinQueueMaxCount }: Pick<WebRtcOutOptions, 'joinsPerS' | 'joinQueueMaxCount'>,
+  { isNative }: { isNative: boolean },
+): JoinQueueOptions => {
+  const usual = isNative ? NATIVE_JOINS_PER_S : PLAIN_JOINS_PER_S;
+  const perS = joinsPerS === 'auto' ? usual : joinsPerS;
+  return {
+    joinsPerS: perS,
+    queueMaxCount: joinQueueMaxCount === 'auto' ? Math.ceil(perS * AUTO_WAIT_S) : joinQueueMaxCount,
+  };
+};
 
 export class JoinTurns {
   readonly #queue: JoinQueue<Waiter>;

@@ -13,10 +13,10 @@ export type WebRtcOutOptions = {
   /** From a viewer's first picture to its first sound. */
   readonly soundStartsAfterMs: number;
   readonly sessionMaxCount: number;
-  /** New sessions a second; a handshake costs 20 to 30 ms of CPU. */
-  readonly joinsPerS: number;
-  /** Joins that may wait for their turn; beyond, 503. */
-  readonly joinQueueMaxCount: number;
+  /** New sessions a second; `auto`: what their handshakes leave of one core for those who watch. */
+  readonly joinsPerS: number | 'auto';
+  /** Joins that may wait for their turn; beyond, 503. `auto`: those of five seconds. */
+  readonly joinQueueMaxCount: number | 'auto';
   /** POSTs and PATCHes a minute from one address. */
   readonly requestsPerMinute: number;
   /** STUN and TURN servers for `Link: rel="ice-server"`. */
@@ -32,8 +32,8 @@ export const WEBRTC_OUT_DEFAULTS: WebRtcOutOptions = {
   soundLagMs: 25,
   soundStartsAfterMs: 500,
   sessionMaxCount: 1_000,
-  joinsPerS: 20,
-  joinQueueMaxCount: 100,
+  joinsPerS: 'auto',
+  joinQueueMaxCount: 'auto',
   requestsPerMinute: 120,
   iceServers: [],
   retransmitWindowMs: 1_000,

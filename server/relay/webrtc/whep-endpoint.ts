@@ -24,7 +24,7 @@ import {
   wrongType,
 } from '../../webrtc-transport/signalling-http.ts';
 import type { Broadcast } from '../broadcast.ts';
-import { JoinTurns } from './join-turns.ts';
+import { JoinTurns, joinLimits } from './join-turns.ts';
 import type { ViewerSession } from './viewer-session.ts';
 import type { ViewerWishes, WebRtcOut } from './webrtc-out.ts';
 import type { Audience } from './whep-extensions.ts';
@@ -62,10 +62,10 @@ class WhepEndpoint {
   readonly #extensions: WhepExtensions;
 
   constructor(options: WhepEndpointOptions) {
-    const { joinsPerS, joinQueueMaxCount, requestsPerMinute } = options.out.settings;
+    const { settings, port } = options.out;
     this.#options = options;
-    this.#joins = new JoinTurns({ joinsPerS, queueMaxCount: joinQueueMaxCount }, options.clock);
-    this.#addresses = new AddressLimiter(requestsPerMinute);
+    this.#joins = new JoinTurns(joinLimits(settings, { isNative: port.hasNativeDtls }), options.clock);
+    this.#addresses = new AddressLimiter(settings.requestsPerMinute);
     this.#extensions = new WhepExtensions(options);
   }
 

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { ProtocolError } from '../../../server/base/errors.ts';
 import { Prng } from '../../../server/base/prng.ts';
-import { SrtpProtector } from '../../../server/webrtc-transport/srtp.ts';
+import { SrtpProtector, deriveAll } from '../../../server/webrtc-transport/srtp.ts';
 import { SrtpOpener } from '../../../server/webrtc-transport/srtp-opener.ts';
 import type { SrtpProfile } from '../../../server/webrtc-transport/dtls.ts';
 import { encryptRtp, openSrtp } from '../../support/werift-srtp.ts';
@@ -105,4 +105,12 @@ test('random bytes are refused, never thrown over', () => {
       assert.throws(() => opener.open(bytes), ProtocolError);
     }
   }
+});
+
+test('keys are derived as RFC 3711 B.3 has them', () => {
+  const master = Buffer.from('e1f97a0d3e018be0d64fa32c06de4139', 'hex');
+  const { cipherKey, authKey, salt } = deriveAll(master, Buffer.from('0ec675ad498afeebb6960b3aabe6', 'hex'), 0);
+  assert.equal(cipherKey.export().toString('hex'), 'c61e7a93744f39ee10734afe3ff7a087');
+  assert.equal(authKey.export().toString('hex'), 'cebe321f6ff7716b6fd4ab49af256a156d38baa4');
+  assert.equal(salt.toString('hex'), '30cbbc08863d8c85d49db34a9ae1');
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '../../../../server/base/clock.ts';
-import { JoinTurns } from '../../../../server/relay/webrtc/join-turns.ts';
+import { JoinTurns, joinLimits } from '../../../../server/relay/webrtc/join-turns.ts';
 import { within } from '../../../support/wait.ts';
 
 const HERE = new AbortController().signal;
@@ -16,6 +16,17 @@ test('of more than may wait the rest is told when to come again, and every one t
   assert.ok(refused.length >= 20 && refused.length <= 30, `${refused.length} refused`);
   assert.ok(refused.every((turn) => !turn.ok && turn.retryAfterMs >= 1_000));
   assert.equal(turns.waitingCount, 0);
+});
+
+test('left to themselves the limits follow what handshakes cost; a number stands as it is', () => {
+  const own = { joinsPerS: 'auto', joinQueueMaxCount: 'auto' } as const;
+  const plain = joinLimits(own, { isNative: false });
+  const native = joinLimits(own, { isNative: true });
+  assert.deepEqual(plain, { joinsPerS: 20, queueMaxCount: 100 });
+  assert.ok(native.joinsPerS > 10 * plain.joinsPerS);
+  assert.equal(native.queueMaxCount / native.joinsPerS, plain.queueMaxCount / plain.joinsPerS);
+  assert.equal(joinLimits({ ...own, joinsPerS: 7 }, { isNative: true }).queueMaxCount, 35);
+  assert.equal(joinLimits({ ...own, joinQueueMaxCount: 3 }, { isNative: true }).queueMaxCount, 3);
 });
 
 test('who goes away while it waits makes room', async () => {
