@@ -8,6 +8,7 @@ import { SluiceProcess } from '../support/sluice-process.ts';
 import { passMs, withinValue } from '../support/wait.ts';
 import { offerSdp, VIDEO_PT } from '../support/whep-client.ts';
 import { WhepTransport } from '../support/whep-transport.ts';
+import { readLateness } from './pinned-load.ts';
 import type { JoinStormOptions, JoinStormReport } from './join-storm-load.ts';
 import type { Bench } from './row.ts';
 
@@ -124,11 +125,16 @@ export const joinStormBench: Bench = {
       await passMs(CALM_MS / 2);
       isCounting = true;
       const idle = startUse(sluice);
+      const atFirst = await readLateness(sluice);
       await passMs(CALM_MS);
       const calm = all();
       const idleRatio = idle().cpuRatio;
+      const atStorm = await readLateness(sluice);
       const report = await load.storm();
       const storm = all();
+      const atEnd = await readLateness(sluice);
+      const latePercent = (from: typeof atFirst, to: typeof atFirst): number =>
+        (100 * (to.late - from.late)) / Math.max(1, to.total - from.total);
       const use = startUse(sluice);
       const warm = await load.storm();
       const { cpuMs, wallMs } = use();
@@ -148,6 +154,13 @@ export const joinStormBench: Bench = {
           unit: 'ms',
           target: { max: calm.quantile(0.99) + PICTURE_MS },
           note: say(storm),
+        },
+        {
+          name: 'meanwhile, pictures and sound that took the server over 50 ms, hub to kernel',
+          value: latePercent(atStorm, atEnd),
+          unit: '%',
+          target: { max: 1 },
+          note: `calm: ${latePercent(atFirst, atStorm).toFixed(1)} %; the delays above are also those of a machine that joins and watches`,
         },
         {
           name: 'of those who join, playing at last',

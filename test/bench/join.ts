@@ -38,14 +38,14 @@ export const joinBench: Bench = {
           name: 'WHEP join: play() to first picture, p50',
           value: percentile(joinsMs, 0.5),
           unit: 'ms',
-          target: { max: 400 },
+          target: { max: 250 },
           note,
         },
         {
           name: 'WHEP join: play() to first picture, p95',
           value: percentile(joinsMs, 0.95),
           unit: 'ms',
-          target: { max: 800 },
+          target: { max: 600 },
         },
       ];
     } finally {

@@ -18,7 +18,9 @@ const SERVER_CPU = '0';
 const OTHER_CPU = '1';
 
 /** Access units so far, and how many of them were late (the histogram's bucket of 50 ms tells). */
-const readLateness = async (sluice: SluiceProcess): Promise<{ total: number; late: number; packets: number }> => {
+export const readLateness = async (
+  sluice: SluiceProcess,
+): Promise<{ total: number; late: number; packets: number }> => {
   const text = await sluice.metrics();
   const inTime = Number(/^hub_to_kernel_seconds_bucket\{[^}]*le="0\.05"[^}]*\} (\S+)$/m.exec(text)?.[1] ?? Number.NaN);
   const total = metricSum(text, 'hub_to_kernel_seconds_count');

@@ -15,8 +15,8 @@ const BUSY_RATIO = 0.85;
 const BUSY_LOOK_MS = 50;
 const BUSY_INTERVALS_COUNT = 4;
 
-/** With the native back end a join costs about 3.4 ms of CPU from POST to DELETE: three quarters of a core at this rate, and a thousand are in within five seconds. */
-const NATIVE_JOINS_PER_S = 225;
+/** With the native back end a join costs 2.1 ms of CPU from POST to DELETE (`npm run bench -- join-storm`, 2026-11-26): two thirds of a core at this rate. */
+const NATIVE_JOINS_PER_S = 300;
 /** werift's handshake holds the loop for 3 to 30 ms, as the machine is. */
 const PLAIN_JOINS_PER_S = 20;
 /** What a player waits without asking again. */
