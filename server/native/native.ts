@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { messageOf } from '../base/errors.ts';
 import type { DtlsBinding } from './dtls-binding.ts';
+import type { RtcpBinding } from './rtcp-binding.ts';
 import type { SrtpBinding } from './srtp-binding.ts';
 import type { UdpBinding } from './udp-binding.ts';
 
@@ -16,6 +17,7 @@ export type Native = {
   readonly srtp: SrtpBinding;
   readonly udp: UdpBinding;
   readonly dtls: DtlsBinding;
+  readonly rtcp: RtcpBinding;
 };
 
 export type NativeMode = 'auto' | 'off';

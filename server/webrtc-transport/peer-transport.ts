@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import { Closer } from '../base/closer.ts';
 import { ProtocolError } from '../base/errors.ts';
+import type { RtcpChannel, RtcpReceiver } from './datagram-reader.ts';
 import type { BatchedPeer } from './packet-batch.ts';
 import type { IceCredentials } from './sdp-offer.ts';
 import type { MasterKey } from './srtp.ts';
@@ -41,6 +42,8 @@ export type PeerListener = {
   onClosed(reason: string): void;
 };
 
+type OpenChannel = (keys: { local: MasterKey; remote: MasterKey }, receiver: RtcpReceiver) => RtcpChannel | undefined;
+
 export type PeerLimits = {
   /** Without valid STUN or RTCP for this long, the peer is gone (RFC 7675 in spirit: a lite agent sends no checks of its own). */
   readonly livenessMaxMs: number;
@@ -57,6 +60,7 @@ export class PeerTransport {
   readonly #paths = new Map<string, Path>();
   readonly #closer = new Closer();
   readonly #openBatched: ((key: MasterKey) => BatchedPeer | undefined) | undefined;
+  readonly #openChannel: OpenChannel | undefined;
   readonly #onEnded: (peer: PeerTransport, pathKeys: readonly string[]) => void;
   #listener: PeerListener | undefined;
   #credentials: IceCredentials;
@@ -66,8 +70,10 @@ export class PeerTransport {
   #connectedAtMs: number | undefined;
   #protector: SrtpProtector | undefined;
   #batched: BatchedPeer | undefined;
-  #rtcpOut: SrtcpContext | undefined;
-  #rtcpIn: SrtcpContext | undefined;
+  #rtcpOut: Pick<SrtcpContext, 'protect'> | undefined;
+  #rtcpIn: { unprotect(datagram: Buffer): Buffer | undefined } | undefined;
+  /** Both of these, where the port has a native back end that knows the peer's cipher. */
+  #channel: RtcpChannel | undefined;
   /** Only where the owner expects media. */
   #rtpIn: SrtpOpener | undefined;
   #rejectedCount = 0;
@@ -81,12 +87,15 @@ export class PeerTransport {
     credentials?: IceCredentials | undefined;
     /** Its place in the port's batch, where there is one. */
     openBatched?: ((key: MasterKey) => BatchedPeer | undefined) | undefined;
+    /** Who reads its RTCP, where there is one. */
+    openChannel?: OpenChannel | undefined;
     /** Told at the end, before the owner, which paths no longer belong to it. */
     onEnded: (peer: PeerTransport, pathKeys: readonly string[]) => void;
   }) {
     this.#clock = options.clock;
     this.#onEnded = options.onEnded;
     this.#openBatched = options.openBatched;
+    this.#openChannel = options.openChannel;
     this.#limits = options.limits;
     this.#openedAtMs = options.clock.nowMs();
     this.#lastHeardAtMs = this.#openedAtMs;
@@ -170,6 +179,9 @@ export class PeerTransport {
     const bound = this.#paths.get(path.key) ?? path;
     this.#paths.delete(path.key);
     this.#paths.set(path.key, bound);
+    if (isNew) {
+      this.#channel?.bind(bound);
+    }
     if (this.#path === undefined || isNominated) {
       this.#path = bound;
     }
@@ -179,6 +191,10 @@ export class PeerTransport {
 
   /** A TCP connection ended. */
   losePath(key: string): void {
+    const lost = this.#paths.get(key);
+    if (lost !== undefined) {
+      this.#channel?.unbind(lost);
+    }
     this.#paths.delete(key);
     if (this.#path?.key === key) {
       this.#path = [...this.#paths.values()].at(-1);
@@ -202,12 +218,10 @@ export class PeerTransport {
     }
     if (plain === undefined) {
       this.#rejectedCount += 1;
-      return;
-    }
-    this.#lastHeardAtMs = this.#clock.nowMs();
-    if (isRtcp) {
-      this.#listener?.onRtcp(plain);
+    } else if (isRtcp) {
+      this.#onRtcp(plain);
     } else {
+      this.#lastHeardAtMs = this.#clock.nowMs();
       this.#listener?.onRtp?.(plain);
     }
   }
@@ -239,6 +253,7 @@ export class PeerTransport {
     this.#onEnded(this, [...this.#paths.keys()]);
     this.#listener?.onClosed(reason);
     this.#batched?.close();
+    this.#channel?.close();
     this.#dtls.close();
     for (const path of this.#paths.values()) {
       path.close();
@@ -247,13 +262,30 @@ export class PeerTransport {
     this.#path = undefined;
   }
 
+  #onRtcp(compound: Buffer): void {
+    this.#lastHeardAtMs = this.#clock.nowMs();
+    this.#listener?.onRtcp(compound);
+  }
+
   #takeKeys(keys: SrtpKeys): void {
     const local = { profile: keys.profile, key: keys.localKey, salt: keys.localSalt };
     this.#protector = new SrtpProtector(local);
     this.#batched = this.#openBatched?.(local);
-    this.#rtcpOut = new SrtcpContext(local);
     const remote: MasterKey = { profile: keys.profile, key: keys.remoteKey, salt: keys.remoteSalt };
-    this.#rtcpIn = new SrtcpContext(remote);
+    this.#channel = this.#openChannel?.(
+      { local, remote },
+      {
+        onOpened: (compound) => this.#onRtcp(compound),
+        onRefused: () => {
+          this.#rejectedCount += 1;
+        },
+      },
+    );
+    for (const path of this.#paths.values()) {
+      this.#channel?.bind(path);
+    }
+    this.#rtcpOut = this.#channel ?? new SrtcpContext(local);
+    this.#rtcpIn = this.#channel ?? new SrtcpContext(remote);
     this.#rtpIn = this.#listener?.onRtp === undefined ? undefined : new SrtpOpener(remote);
     this.#connectIfReady();
   }
@@ -268,6 +300,7 @@ export class PeerTransport {
   #dropOldestPath(): string | undefined {
     const oldest = [...this.#paths.values()].find((path) => path !== this.#path);
     if (oldest !== undefined) {
+      this.#channel?.unbind(oldest);
       this.#paths.delete(oldest.key);
       oldest.close();
     }

@@ -134,6 +134,13 @@ export const descriptorOf = (socket: Socket): number | undefined => {
   return typeof fd === 'number' && fd >= 0 ? fd : undefined;
 };
 
+/** Its messages are read by somebody else from now on. False: this Node does not let us say so. */
+export const stopReading = (socket: Socket): boolean => {
+  const handle = handleOf(socket);
+  const recvStop: unknown = Reflect.get(handle ?? {}, 'recvStop');
+  return typeof recvStop === 'function' && Reflect.apply(recvStop, handle, []) === 0;
+};
+
 /** Undefined where Node keeps it elsewhere. (`socket._handle` is deprecated, with a warning.) */
 const handleOf = (socket: Socket): Handle | undefined => {
   const key = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'state symbol');

@@ -14,6 +14,7 @@ import { loadNative } from '../native/native.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { announcedAddresses } from './announced-addresses.ts';
+import { DatagramReader } from './datagram-reader.ts';
 import { PacketBatch } from './packet-batch.ts';
 import type { Path, PeerLimits } from './peer-transport.ts';
 import { PeerTransport } from './peer-transport.ts';
@@ -24,7 +25,7 @@ import { runSelfTest } from './self-test.ts';
 import { STUN_BINDING_REQUEST, buildBindingSuccess, isStun, parseStun } from './stun.ts';
 import { TcpConnection } from './tcp-connection.ts';
 import type { UdpSender } from './udp-sender.ts';
-import { descriptorOf, openUdpSender } from './udp-sender.ts';
+import { descriptorOf, openUdpSender, stopReading } from './udp-sender.ts';
 import type { DtlsFingerprint } from './dtls.ts';
 import type { DtlsIdentity } from './dtls-handshake.ts';
 import { createDtlsIdentity } from './dtls-handshake.ts';
@@ -86,6 +87,7 @@ export class WebRtcPort {
   /** From when the port is bound. */
   #udpSender: UdpSender | undefined;
   #batch: PacketBatch | undefined;
+  #reader: DatagramReader | undefined;
   #probe: Probe | undefined;
   #endpoints: readonly AnnouncedEndpoint[] = [];
   #isTcpListening = false;
@@ -171,6 +173,7 @@ export class WebRtcPort {
       remoteFingerprints,
       credentials,
       openBatched: (key) => this.#batch?.open(key),
+      openChannel: (keys, receiver) => this.#reader?.open(keys, receiver),
       onEnded: (ended, pathKeys) => this.#forget(ended, pathKeys),
     });
     this.#peers.add(peer);
@@ -212,6 +215,7 @@ export class WebRtcPort {
     }
     this.#tcp.close();
     this.#batch?.close();
+    this.#reader?.close();
     this.#udp.close();
   }
 
@@ -226,7 +230,7 @@ export class WebRtcPort {
     });
     this.#growBuffers();
     this.#udpSender = openUdpSender(this.#udp);
-    this.#batch = this.#openBatch();
+    this.#openNative();
     const bound = this.#udp.address().port;
     this.#endpoints = addresses.map((address) => ({ address, port: bound }));
     if (this.#options.tcpEnabled) {
@@ -246,16 +250,23 @@ export class WebRtcPort {
   }
 
   /** Said once: what way packets go, and why. */
-  #openBatch(): PacketBatch | undefined {
+  #openNative(): void {
     const { native, reason } = loadNative(this.#options.native);
     const fd = descriptorOf(this.#udp);
     if (native === undefined || fd === undefined) {
       this.#log.info('webrtc.native.none', { reason: reason ?? 'this Node hides the descriptor of its socket' });
-      return undefined;
+      return;
     }
     const mayCut = native.udp.kernelCuts();
-    this.#log.info('webrtc.native.open', { segmentation: mayCut });
-    return new PacketBatch(new native.udp.UdpBatch(fd, mayCut));
+    this.#batch = new PacketBatch(new native.udp.UdpBatch(fd, mayCut));
+    const isReading = stopReading(this.#udp);
+    if (isReading) {
+      const onDatagram = (datagram: Buffer, address: string, port: number): void =>
+        this.#onUdp(datagram, address, port);
+      this.#reader = new DatagramReader(new native.rtcp.RtcpPort(fd), onDatagram);
+      this.#reader.listen();
+    }
+    this.#log.info('webrtc.native.open', { segmentation: mayCut, reading: isReading });
   }
 
   #growBuffers(): void {
@@ -396,7 +407,7 @@ export class WebRtcPort {
     metrics.observedGauge(
       'webrtc_stray_datagrams',
       'Datagrams on the WebRTC port that belong to no peer or make no sense, since the start',
-      () => this.#strayCount,
+      () => this.#strayCount + (this.#reader?.counts.lost ?? 0),
     );
     metrics.observedGauge(
       'webrtc_udp_send_errors',

@@ -3,7 +3,8 @@
 
 NAPI_MODULE_INIT() {
   // A part that could not be made leaves its exception pending: loading fails with it.
-  if (!sluice::InitSrtp(env, exports) || !sluice::InitUdpBatch(env, exports) || !sluice::InitDtls(env, exports)) {
+  if (!sluice::InitSrtp(env, exports) || !sluice::InitUdpBatch(env, exports) || !sluice::InitRtcpPort(env, exports) ||
+      !sluice::InitDtls(env, exports)) {
     bool isPending = false;
     napi_is_exception_pending(env, &isPending);
     if (!isPending) {

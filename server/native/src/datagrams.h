@@ -3,20 +3,14 @@
 #ifndef SLUICE_DATAGRAMS_H
 #define SLUICE_DATAGRAMS_H
 
-#include <netinet/in.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <vector>
 
-namespace sluice {
+#include "socket-address.h"
 
-union Address {
-  sockaddr base;
-  sockaddr_in v4;
-  sockaddr_in6 v6;
-};
+namespace sluice {
 
 // One entry of sendmmsg: `bytes` from `start` on, cut every `segment_bytes`.
 struct Message {

@@ -27,9 +27,20 @@ bool GcmKey::Seal(const uint8_t* nonce, const uint8_t* head, size_t head_bytes, 
   int written = 0;
   return EVP_EncryptInit_ex(context_, nullptr, nullptr, nullptr, nonce) == 1 &&
          EVP_EncryptUpdate(context_, nullptr, &written, head, static_cast<int>(head_bytes)) == 1 &&
-         EVP_EncryptUpdate(context_, out, &written, plain, static_cast<int>(bytes)) == 1 &&
+         (bytes == 0 || EVP_EncryptUpdate(context_, out, &written, plain, static_cast<int>(bytes)) == 1) &&
          EVP_EncryptFinal_ex(context_, out + bytes, &written) == 1 &&
          EVP_CIPHER_CTX_ctrl(context_, EVP_CTRL_AEAD_GET_TAG, static_cast<int>(kGcmTagBytes), out + bytes) == 1;
+}
+
+bool GcmKey::Open(const uint8_t* nonce, const uint8_t* head, size_t head_bytes, const uint8_t* sealed, size_t bytes, uint8_t* out) {
+  int written = 0;
+  uint8_t tag[kGcmTagBytes];
+  std::memcpy(tag, sealed + bytes, sizeof tag);
+  return EVP_DecryptInit_ex(context_, nullptr, nullptr, nullptr, nonce) == 1 &&
+         EVP_DecryptUpdate(context_, nullptr, &written, head, static_cast<int>(head_bytes)) == 1 &&
+         (bytes == 0 || EVP_DecryptUpdate(context_, out, &written, sealed, static_cast<int>(bytes)) == 1) &&
+         EVP_CIPHER_CTX_ctrl(context_, EVP_CTRL_AEAD_SET_TAG, static_cast<int>(kGcmTagBytes), tag) == 1 &&
+         EVP_DecryptFinal_ex(context_, out + bytes, &written) == 1;
 }
 
 }  // namespace sluice

@@ -32,7 +32,10 @@ class GcmKey {
   // Writes `bytes` of ciphertext and the tag behind it.
   bool Seal(const uint8_t* nonce, const uint8_t* head, size_t head_bytes, const uint8_t* plain, size_t bytes, uint8_t* out);
 
- protected:
+  // The tag stands behind the `bytes` of ciphertext. False: not authentic; `out` is worth nothing then.
+  bool Open(const uint8_t* nonce, const uint8_t* head, size_t head_bytes, const uint8_t* sealed, size_t bytes, uint8_t* out);
+
+ private:
   EVP_CIPHER_CTX* context_;
   uint8_t salt_[kGcmSaltBytes];
   bool is_ready_ = false;

@@ -9,6 +9,7 @@ namespace sluice {
 bool InitSrtp(napi_env env, napi_value exports);
 bool InitUdpBatch(napi_env env, napi_value exports);
 bool InitDtls(napi_env env, napi_value exports);
+bool InitRtcpPort(napi_env env, napi_value exports);
 
 }  // namespace sluice
 

@@ -4,12 +4,6 @@
 //     5 timestamp | 6 id of playout delay (4) id of transport number (4) transport-wide number (16) | 7 least (12) and most (12) delay in 10 ms
 //
 // Everything is checked before anything leaves, so that a call that throws has sent nothing.
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -149,18 +143,6 @@ bool Seal(Batch* batch, const uint32_t* words, size_t count) {
   return true;
 }
 
-bool ReadAddress(const char* text, uint32_t port, int family, Address* out) {
-  std::memset(out, 0, sizeof *out);
-  if (family == AF_INET6) {
-    out->v6.sin6_family = AF_INET6;
-    out->v6.sin6_port = htons(static_cast<uint16_t>(port));
-    return inet_pton(AF_INET6, text, &out->v6.sin6_addr) == 1;
-  }
-  out->v4.sin_family = AF_INET;
-  out->v4.sin_port = htons(static_cast<uint16_t>(port));
-  return inet_pton(AF_INET, text, &out->v4.sin_addr) == 1;
-}
-
 Batch* Unwrap(napi_env env, napi_value receiver) {
   bool is_ours = false;
   void* data = nullptr;
@@ -181,19 +163,6 @@ napi_value Number(napi_env env, double value) {
   return napi_create_double(env, value, &number) == napi_ok ? number : nullptr;
 }
 
-int DuplicateUdpSocket(uint32_t fd, int* family) {
-  int type = 0;
-  socklen_t bytes = sizeof type;
-  if (getsockopt(static_cast<int>(fd), SOL_SOCKET, SO_TYPE, &type, &bytes) != 0 || type != SOCK_DGRAM) {
-    return -1;
-  }
-  bytes = sizeof *family;
-  if (getsockopt(static_cast<int>(fd), SOL_SOCKET, SO_DOMAIN, family, &bytes) != 0 || (*family != AF_INET && *family != AF_INET6)) {
-    return -1;
-  }
-  return fcntl(static_cast<int>(fd), F_DUPFD_CLOEXEC, 0);
-}
-
 // new UdpBatch(fd, mayCut): for a bound UDP socket, which stays its owner's.
 napi_value Construct(napi_env env, napi_callback_info info) {
   napi_value values[2], receiver, target;
@@ -211,7 +180,7 @@ napi_value Construct(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   int family = 0;
-  const int own = fd > 0x7fffffff ? -1 : DuplicateUdpSocket(fd, &family);
+  const int own = DuplicateUdpSocket(fd, &family);
   if (own < 0) {
     ThrowType(env, "fd: expected an open UDP socket");
     return nullptr;

@@ -17,6 +17,7 @@ import type { PeerTransport } from '../../../server/webrtc-transport/peer-transp
 import { SrtpProtector } from '../../../server/webrtc-transport/srtp.ts';
 import { descriptorOf, openUdpSender } from '../../../server/webrtc-transport/udp-sender.ts';
 import { AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80 } from '../../../server/webrtc-transport/dtls.ts';
+import { ODD_VALUES } from '../../support/odd-values.ts';
 import { openSrtp } from '../../support/werift-srtp.ts';
 
 const { native, reason } = loadNative();
@@ -212,64 +213,10 @@ test('TCP, another cipher and an address with a scope go the plain way', only, a
   assert.equal(batched?.towards({ kind: 'udp', address: '::1', port: 9 }), 0);
 });
 
-const detached = (): Uint8Array => {
-  const bytes = new Uint8Array(16);
-  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
-  return bytes;
-};
-
-/** Of every kind that an argument may not be, and some that it may. */
-const ODD: readonly unknown[] = [
-  ...[
-    undefined,
-    null,
-    true,
-    -1,
-    0,
-    1,
-    2,
-    1.5,
-    Number.NaN,
-    2 ** 31,
-    2 ** 32 - 1,
-    2 ** 32,
-    10n,
-    '',
-    '127.0.0.1',
-    'x'.repeat(80),
-    '127.0.0.1\0',
-  ],
-  ...[
-    Symbol('odd'),
-    {},
-    [],
-    [new Uint8Array(3)],
-    [detached()],
-    [1],
-    new Uint8Array(0),
-    new Uint8Array(12),
-    new Uint8Array(16),
-  ],
-  ...[
-    new Uint8Array(2_000),
-    detached(),
-    new Uint32Array(8),
-    new Uint32Array(9 * PACKET_WORDS).fill(7),
-    new DataView(new ArrayBuffer(16)),
-  ],
-  ...[
-    new Proxy([], { get: () => assert.fail('looked at') }),
-    new Float64Array(2),
-    new SharedArrayBuffer(16),
-    Buffer.alloc(12),
-    () => 1,
-  ],
-];
-
 test('any arguments: an answer or an exception, never the end of the process', only, async (t) => {
   assert.ok(native !== undefined);
   const prng = new Prng(12);
-  const odd = (): unknown => ODD[prng.nextIndex(ODD.length)];
+  const odd = (): unknown => ODD_VALUES[prng.nextIndex(ODD_VALUES.length)];
   const from = await bound(t);
   const { UdpBatch, kernelCuts } = native.udp;
   const open = (): InstanceType<typeof UdpBatch> => new UdpBatch(descriptorOf(from) ?? -1, true);

@@ -5,6 +5,7 @@ import { createSocket } from 'node:dgram';
 import { createRequire } from 'node:module';
 import { Server as TcpServer, connect } from 'node:net';
 import { test } from 'node:test';
+import { ManualClock } from '../../../server/base/clock.ts';
 import { ProtocolError } from '../../../server/base/errors.ts';
 import { buildPli } from '../../../server/media/rtp/rtcp.ts';
 import { announcedAddresses } from '../../../server/webrtc-transport/announced-addresses.ts';
@@ -18,7 +19,9 @@ import {
   parseStun,
 } from '../../../server/webrtc-transport/stun.ts';
 import { offerSdp } from '../../support/whep-client.ts';
+import { within } from '../../support/wait.ts';
 import { openWebRtcSetup } from '../../support/webrtc-setup.ts';
+import { WhepTransport } from '../../support/whep-transport.ts';
 
 const request = (username: string, password: string, hasUseCandidate = true): Buffer =>
   buildBindingRequest({ transactionId: randomBytes(12), username, password, hasUseCandidate });
@@ -178,3 +181,54 @@ test('a number drawn for UDP that is taken for TCP is drawn again', async (t) =>
   assert.ok(setup.port.hasTcp);
   setup.close();
 });
+
+for (const native of ['auto', 'off'] as const) {
+  test(`RTCP reaches its session once; repeated, forged and strangers' packets do not, and keep nobody alive (native: ${native})`, async () => {
+    const clock = new ManualClock();
+    const setup = await openWebRtcSetup({ port: { native, livenessMaxMs: 5_000 }, clock });
+    const transport = await WhepTransport.connect({
+      offer: (own) => offerSdp(own),
+      post: async (body) =>
+        setup.request('POST', '/whep/demo', { body, headers: { 'content-type': 'application/sdp' } }),
+      onMedia: () => undefined,
+    });
+    const session = setup.out.find(transport.answer.headers?.['location']?.split('/').at(-1) ?? '');
+    assert.ok(session !== undefined);
+    const { peer } = session;
+    await within(5_000, 'the keys on both sides', () => peer.isConnected);
+    const told: string[] = [];
+    peer.listen({
+      onConnected: () => undefined,
+      onRtcp: (compound) => told.push(compound.toString('hex')),
+      onClosed: (reason) => told.push(reason),
+    });
+    transport.fallSilent();
+    const { localKey, localSalt, profile } = transport.keys;
+    const ours = new SrtcpContext({ profile, key: localKey, salt: localSalt });
+    const [first, second] = [buildPli(1, 2), buildPli(1, 3)];
+    const sealed = ours.protect(first);
+    clock.advanceMs(4_000);
+    transport.send(sealed);
+    await within(5_000, 'the first', () => told.length === 1);
+    clock.advanceMs(4_000);
+    peer.checkLiveness();
+    const forged = ours.protect(second);
+    forged[10] = (forged[10] ?? 0) ^ 1;
+    [sealed, forged, Buffer.of(0x80, 200)].forEach((datagram) => transport.send(datagram));
+    await within(5_000, 'three refused', () => peer.rejectedCount === 3);
+    // The same from an address that proved nothing.
+    const stranger = createSocket('udp4');
+    const { port } = setup.port.endpoints[0]!;
+    await new Promise((resolve) => stranger.send(ours.protect(second), port, '127.0.0.1', resolve));
+    await within(5_000, 'a stray datagram', async () =>
+      /^webrtc_stray_datagrams 1$/mu.test(await setup.metrics.render()),
+    );
+    clock.advanceMs(2_000);
+    peer.checkLiveness();
+    assert.deepEqual(told, [first.toString('hex'), 'consent_lost']);
+    assert.equal(peer.rejectedCount, 3);
+    stranger.close();
+    transport.close();
+    setup.close();
+  });
+}

@@ -1,0 +1,56 @@
+/** What JavaScript may hand a native function instead of what it expects. */
+import assert from 'node:assert/strict';
+
+const detached = (): Uint8Array => {
+  const bytes = new Uint8Array(16);
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+  return bytes;
+};
+
+/** Of every kind that an argument may not be, and some that it may. */
+export const ODD_VALUES: readonly unknown[] = [
+  ...[
+    undefined,
+    null,
+    true,
+    -1,
+    0,
+    1,
+    2,
+    1.5,
+    Number.NaN,
+    2 ** 31,
+    2 ** 32 - 1,
+    2 ** 32,
+    10n,
+    '',
+    '127.0.0.1',
+    'x'.repeat(80),
+    '127.0.0.1\0',
+  ],
+  ...[
+    Symbol('odd'),
+    {},
+    [],
+    [new Uint8Array(3)],
+    [detached()],
+    [1],
+    new Uint8Array(0),
+    new Uint8Array(12),
+    new Uint8Array(16),
+  ],
+  ...[
+    new Uint8Array(2_000),
+    detached(),
+    new Uint32Array(8),
+    new Uint32Array(9 * 8).fill(7),
+    new DataView(new ArrayBuffer(16)),
+  ],
+  ...[
+    new Proxy([], { get: () => assert.fail('looked at') }),
+    new Float64Array(2),
+    new SharedArrayBuffer(16),
+    Buffer.alloc(12),
+    () => 1,
+  ],
+];
