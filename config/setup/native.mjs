@@ -2,7 +2,7 @@
  * Builds the native back end (server/native) with the machine's own compiler, in a few seconds and only when its sources, the headers or Node
  * have changed. Where that cannot be done it says so once, and the server goes the plain way.
  *
- * `SLUICE_NATIVE_FLAGS` adds to the compiler's arguments (sanitizers: server/native/README.md).
+ * `SLUICE_NATIVE_FLAGS` adds to the compiler's arguments, `SLUICE_NATIVE_FOLDER` is where it is built and found (sanitizers: server/native/README.md).
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -10,7 +10,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync }
 import { join } from 'node:path';
 import { CACHE, ROOT, filesBelow, isOnPath, readOr, say } from './machine.mjs';
 
-const FOLDER = join(CACHE, 'native');
+const FOLDER = process.env.SLUICE_NATIVE_FOLDER ?? join(CACHE, 'native');
 const BUILD = join(FOLDER, 'build.json');
 const HEADERS = 'node_modules/node-api-headers/include';
 /** Bound at once: where Node lacks a function, loading fails instead of the first call. libcrypto is not linked, Node has it. */

@@ -29,7 +29,9 @@ export type LoadedNative =
 /** Written by config/setup/native.mjs. */
 type Build = { readonly file?: string; readonly failed?: string };
 
-const CACHE = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'sluice', 'native');
+const FOLDER =
+  process.env['SLUICE_NATIVE_FOLDER'] ??
+  join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'sluice', 'native');
 
 /** Loads it once per thread that asks; loading again costs nothing. Never throws. */
 export const loadNative = (mode: NativeMode = 'auto'): LoadedNative => {
@@ -46,11 +48,11 @@ export const loadNative = (mode: NativeMode = 'auto'): LoadedNative => {
 };
 
 const builtFile = (): string => {
-  const { file, failed } = JSON.parse(readFileSync(join(CACHE, 'build.json'), 'utf8')) as Build;
+  const { file, failed } = JSON.parse(readFileSync(join(FOLDER, 'build.json'), 'utf8')) as Build;
   if (file === undefined) {
     throw new Error(failed ?? 'it was not built');
   }
-  return join(CACHE, file);
+  return join(FOLDER, file);
 };
 
 /** An addon built against another OpenSSL than it meets could still load. */

@@ -30,6 +30,9 @@ constexpr size_t kCompoundMaxBytes = 65536;
 constexpr size_t kReadCount = 32;
 // Beyond, a datagram is none of ours: DTLS and RTP stay below an MTU, RTCP too.
 constexpr size_t kDatagramMaxBytes = 4096;
+// After a batch the next datagrams gather for so long: a hundred viewers send more than one a millisecond, and waking up for each costs more than
+// reading it.
+constexpr uint64_t kGatherMs = 2;
 constexpr size_t kWords = 6;
 constexpr uint32_t kNobody = 0xffffffff;
 // RFC 7983 and RFC 5761 4.
@@ -79,6 +82,8 @@ struct Port {
 
   // While listened to.
   uv_poll_s* poll = nullptr;
+  uv_timer_s* timer = nullptr;
+  int open_handles = 0;
   std::unique_ptr<Inbox> inbox;
   // The object that JavaScript calls, which stays while it is listened to, as a socket does.
   napi_ref self = nullptr;
@@ -237,12 +242,15 @@ void HandOver(Port* port, size_t count) {
   }
 }
 
-void OnReadable(uv_poll_s* poll, int status, int) {
+void OnGathered(uv_timer_s* timer);
+
+// However it was woken: an error of the socket is read, too, and libuv has stopped waiting for it then.
+void OnReadable(uv_poll_s* poll, int, int) {
   Port* port = static_cast<Port*>(uv_handle_get_data(reinterpret_cast<uv_handle_s*>(poll)));
   const size_t read = ReadDatagrams(port);
-  if (status < 0) {
-    // The socket had an error, which is read by now; libuv has stopped waiting for it.
-    uv_poll_start(poll, UV_READABLE, OnReadable);
+  if (read < kReadCount) {
+    uv_poll_stop(poll);
+    uv_timer_start(port->timer, OnGathered, kGatherMs, 0);
   }
   napi_handle_scope scope;
   if (read == 0 || napi_open_handle_scope(port->env, &scope) != napi_ok) {
@@ -268,6 +276,11 @@ void OnReadable(uv_poll_s* poll, int status, int) {
   napi_close_handle_scope(env, scope);
 }
 
+void OnGathered(uv_timer_s* timer) {
+  Port* port = static_cast<Port*>(uv_handle_get_data(reinterpret_cast<uv_handle_s*>(timer)));
+  uv_poll_start(port->poll, UV_READABLE, OnReadable);
+}
+
 void Free(Port* port) {
   close(port->fd);
   delete port;
@@ -283,18 +296,27 @@ void ClosePort(Port* port) {
   if (!port->is_handing_over) {
     LetGo(port);
   }
-  if (port->poll == nullptr) {
+  if (port->open_handles == 0) {
     Free(port);
     return;
   }
-  uv_close(reinterpret_cast<uv_handle_s*>(port->poll), [](uv_handle_s* poll) {
-    Port* closed = static_cast<Port*>(uv_handle_get_data(poll));
+  const auto on_closed = [](uv_handle_s* handle) {
+    Port* closed = static_cast<Port*>(uv_handle_get_data(handle));
+    std::free(handle);
+    closed->open_handles -= 1;
+    if (closed->open_handles > 0) {
+      return;
+    }
     if (closed->cleanup != nullptr) {
       napi_remove_async_cleanup_hook(closed->cleanup);
     }
-    std::free(poll);
     Free(closed);
-  });
+  };
+  for (void* handle : {static_cast<void*>(port->poll), static_cast<void*>(port->timer)}) {
+    if (handle != nullptr) {
+      uv_close(static_cast<uv_handle_s*>(handle), on_closed);
+    }
+  }
 }
 
 // new RtcpPort(fd): for a bound UDP socket, which stays its owner's.
@@ -534,18 +556,26 @@ napi_value Listen(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   uv_loop_s* loop = nullptr;
-  if (strcmp(uv_handle_type_name(UV_POLL), "poll") != 0 || napi_get_uv_event_loop(env, &loop) != napi_ok) {
+  if (strcmp(uv_handle_type_name(UV_POLL), "poll") != 0 || strcmp(uv_handle_type_name(UV_TIMER), "timer") != 0 ||
+      napi_get_uv_event_loop(env, &loop) != napi_ok) {
     napi_throw_error(env, nullptr, "this Node's event loop is not one that we know");
     return nullptr;
   }
-  uv_poll_s* poll = static_cast<uv_poll_s*>(std::calloc(1, uv_handle_size(UV_POLL)));
-  if (poll == nullptr || uv_poll_init(loop, poll, port->fd) != 0) {
+  void* poll = std::calloc(1, uv_handle_size(UV_POLL));
+  void* timer = std::calloc(1, uv_handle_size(UV_TIMER));
+  if (poll == nullptr || timer == nullptr || uv_poll_init(loop, static_cast<uv_poll_s*>(poll), port->fd) != 0) {
     std::free(poll);
+    std::free(timer);
     napi_throw_error(env, nullptr, "the socket cannot be waited for");
     return nullptr;
   }
-  uv_handle_set_data(reinterpret_cast<uv_handle_s*>(poll), port);
-  port->poll = poll;
+  uv_timer_init(loop, static_cast<uv_timer_s*>(timer));
+  for (void* handle : {poll, timer}) {
+    uv_handle_set_data(static_cast<uv_handle_s*>(handle), port);
+  }
+  port->poll = static_cast<uv_poll_s*>(poll);
+  port->timer = static_cast<uv_timer_s*>(timer);
+  port->open_handles = 2;
   port->inbox = std::make_unique<Inbox>();
   for (size_t index = 0; index < kReadCount; index += 1) {
     port->inbox->parts[index] = {port->inbox->bytes[index], kDatagramMaxBytes};
@@ -568,7 +598,7 @@ napi_value Listen(napi_env env, napi_callback_info info) {
       napi_create_reference(env, values[1], 1, &port->bytes) != napi_ok ||
       napi_create_reference(env, values[2], 1, &port->on_batch) != napi_ok ||
       napi_add_async_cleanup_hook(env, on_env_end, port, &port->cleanup) != napi_ok ||
-      uv_poll_start(poll, UV_READABLE, OnReadable) != 0) {
+      uv_poll_start(port->poll, UV_READABLE, OnReadable) != 0) {
     ClosePort(port);
     napi_throw_error(env, nullptr, "the socket cannot be waited for");
   }

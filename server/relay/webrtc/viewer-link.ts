@@ -73,6 +73,9 @@ const NOT_VIDEO = -1;
 const OWN_DELAY_MIN_MS = 10;
 const OWN_DELAY_MAX_MS = 40_950;
 
+/** Viewers are decided on together, so that one timer wakes many: a decision may come so much later than the controller asked. */
+const DECIDE_TOGETHER_MS = 5;
+
 /** Read and used within one call, whoever's it is. */
 const REPORT = new TransportReport();
 
@@ -327,7 +330,7 @@ export class ViewerLink {
     }
     const decision = this.#controller.decide(nowMs, flow?.backlogBytes ?? 0);
     this.#decision = decision;
-    this.#decideAtMs = decision.nextAtMs;
+    this.#decideAtMs = DECIDE_TOGETHER_MS * Math.ceil(decision.nextAtMs / DECIDE_TOGETHER_MS);
     if (flow !== undefined) {
       this.#steer(flow, decision, nowMs);
     }

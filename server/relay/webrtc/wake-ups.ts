@@ -14,6 +14,8 @@ export class WakeUps<Sleeper> {
   readonly #wakeAtMs = new Map<Sleeper, number>();
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
+  /** Of those who wait, while some are being woken. */
+  #soonestMs = Number.POSITIVE_INFINITY;
 
   constructor(options: {
     clock: Clock;
@@ -26,13 +28,14 @@ export class WakeUps<Sleeper> {
     this.#onAllWoken = options.onAllWoken;
   }
 
-  /** Not before then; `Infinity`: not at all. What was said before no longer holds. */
+  /** Not before then; `Infinity`: not at all, and it is let go. What was said before no longer holds. */
   set(sleeper: Sleeper, atMs: number): void {
     if (atMs === Number.POSITIVE_INFINITY) {
       this.#wakeAtMs.delete(sleeper);
       return;
     }
     this.#wakeAtMs.set(sleeper, atMs);
+    this.#soonestMs = Math.min(this.#soonestMs, atMs);
     if (atMs < this.#timerAtMs - TIMER_STEP_MS) {
       this.#arm(atMs);
     }
@@ -53,25 +56,24 @@ export class WakeUps<Sleeper> {
   #ring(): void {
     const nowMs = this.#clock.nowMs();
     const due: Sleeper[] = [];
+    this.#soonestMs = Number.POSITIVE_INFINITY;
     for (const [sleeper, atMs] of this.#wakeAtMs) {
       if (atMs <= nowMs + TIMER_STEP_MS) {
         due.push(sleeper);
+        this.#wakeAtMs.set(sleeper, Number.POSITIVE_INFINITY);
+      } else {
+        this.#soonestMs = Math.min(this.#soonestMs, atMs);
       }
     }
     // Armed once, after all have said when they want to be woken again.
     this.#timerAtMs = Number.NEGATIVE_INFINITY;
     for (const sleeper of due) {
-      this.#wakeAtMs.delete(sleeper);
       this.#wake(sleeper, nowMs);
     }
     this.#onAllWoken();
     this.#timerAtMs = Number.POSITIVE_INFINITY;
-    let nextAtMs = Number.POSITIVE_INFINITY;
-    for (const atMs of this.#wakeAtMs.values()) {
-      nextAtMs = Math.min(nextAtMs, atMs);
-    }
-    if (nextAtMs < Number.POSITIVE_INFINITY) {
-      this.#arm(nextAtMs);
+    if (this.#soonestMs < Number.POSITIVE_INFINITY) {
+      this.#arm(this.#soonestMs);
     }
   }
 }
