@@ -24,6 +24,8 @@ export type DatagramCounts = {
   readonly sent: number;
   /** Of the kernel. */
   readonly calls: number;
+  /** Of one or many datagrams each; a call takes many. */
+  readonly writes: number;
   /** By the kernel, for good. */
   readonly refused: number;
   /** Because too many waited. */

@@ -429,6 +429,7 @@ const registerBatchMetrics = (metrics: Metrics, batch: PacketBatch): void => {
     metrics.observedGauge(`webrtc_native_${name}`, `${help} ${since}`, value);
   gauge('datagrams', 'Datagrams sent', () => batch.counts.sent);
   gauge('send_calls', 'Calls of the kernel to send them', () => batch.counts.calls);
+  gauge('writes', 'Writes of one or many datagrams', () => batch.counts.writes);
   gauge('kernel_full', 'Times that the kernel took no more and datagrams had to wait', () => batch.counts.full);
   gauge(
     'uncut_writes',

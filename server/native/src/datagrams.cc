@@ -148,6 +148,7 @@ size_t Datagrams::TransmitMany(const uint8_t* bytes, const Message* messages, si
     *error = errno;
     return 0;
   }
+  counts_.writes += result;
   for (int at = 0; at < result; at += 1) {
     counts_.sent += CountOf(messages[at]);
   }
@@ -166,6 +167,7 @@ int Datagrams::TransmitSingly(const uint8_t* bytes, Message* message) {
     counts_.calls += 1;
     if (sendmsg(fd_, &header, MSG_DONTWAIT) >= 0) {
       counts_.sent += 1;
+      counts_.writes += 1;
     } else if (errno == EINTR) {
       continue;
     } else if (IsFull(errno)) {

@@ -27,6 +27,8 @@ struct Message {
 struct DatagramCounts {
   double sent = 0;
   double calls = 0;
+  // Of one or many datagrams each; a call takes many.
+  double writes = 0;
   // By the kernel, for good.
   double refused = 0;
   // By the full line.

@@ -387,7 +387,7 @@ napi_value Counts(napi_env env, napi_callback_info info) {
   const struct {
     const char* name;
     double value;
-  } fields[] = {{"sent", counts.sent},       {"calls", counts.calls}, {"refused", counts.refused},
+  } fields[] = {{"sent", counts.sent},       {"calls", counts.calls}, {"writes", counts.writes}, {"refused", counts.refused},
                 {"dropped", counts.dropped}, {"full", counts.full},   {"uncut", counts.uncut}};
   for (const auto& field : fields) {
     if (napi_set_named_property(env, result, field.name, Number(env, field.value)) != napi_ok) {

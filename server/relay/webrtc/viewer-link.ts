@@ -75,6 +75,8 @@ const OWN_DELAY_MAX_MS = 40_950;
 
 /** Viewers are decided on together, so that one timer wakes many: a decision may come so much later than the controller asked. */
 const DECIDE_TOGETHER_MS = 5;
+/** Paced packets leave this often: fewer and larger writes. The pacer's bucket holds what two of its own steps earn, so the pace stays what it is. */
+const DEPART_TOGETHER_MS = 2;
 
 /** Read and used within one call, whoever's it is. */
 const REPORT = new TransportReport();
@@ -174,7 +176,8 @@ export class ViewerLink {
 
   /** Call `wake` then; `Infinity`: nothing waits. */
   wakeAtMs(nowMs: number): number {
-    return Math.min(this.#decideAtMs, this.#flow?.nextAtMs(nowMs) ?? Number.POSITIVE_INFINITY);
+    const departAtMs = this.#flow?.nextAtMs(nowMs) ?? Number.POSITIVE_INFINITY;
+    return Math.min(this.#decideAtMs, DEPART_TOGETHER_MS * Math.ceil(departAtMs / DEPART_TOGETHER_MS));
   }
 
   /** The viewer has connected, and there is something to send. */
