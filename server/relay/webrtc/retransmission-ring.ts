@@ -15,7 +15,8 @@ export type SentPayload = {
 
 export class RetransmissionRing {
   readonly #windowMs: number;
-  readonly #payloads: (Uint8Array | undefined)[] = [];
+  // Filled from the start: numbers begin anywhere, and an array with a gap before its first element is a slow one.
+  readonly #payloads = Array.from<Uint8Array | undefined>({ length: RING_MAX_COUNT }).fill(undefined);
   readonly #payloadTypes = new Uint8Array(RING_MAX_COUNT);
   readonly #timestamps = new Uint32Array(RING_MAX_COUNT);
   readonly #sentAtMs = new Float64Array(RING_MAX_COUNT);

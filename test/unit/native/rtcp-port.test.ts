@@ -362,16 +362,16 @@ for (const ending of ['throw', 'exit', 'spin', 'detach', 'terminate'] as const) 
     worker.on('exit', () => {
       isOver = true;
     });
-    await within(10_000, 'its port', () => heard.length === 1);
+    await within(60_000, 'its port', () => heard.length === 1);
     const sender = await bound(t);
     const send = (): void => sender.send('datagram', heard[0] as number, '127.0.0.1');
     send();
     if (ending === 'spin' || ending === 'detach' || ending === 'terminate') {
-      await within(10_000, 'what it read', () => heard.length === 2);
+      await within(60_000, 'what it read', () => heard.length === 2);
       send();
       await worker.terminate();
     }
-    await within(10_000, 'its end', () => isOver);
+    await within(60_000, 'its end', () => isOver);
     assert.deepEqual(errors, ending === 'throw' ? ['from the batch'] : []);
   });
 }
