@@ -26,6 +26,7 @@ export class SendQueue<Picture extends QueuedPicture, Repair> {
   readonly pacer = new Pacer();
   readonly #pictureBytes: SizeOf<Picture>;
   readonly #repairBytes: SizeOf<Repair>;
+  readonly #totalBytes: ((picture: Picture) => number) | undefined;
   #pictures: Picture[] = [];
   #headIndex = 0;
   #packetIndex = 0;
@@ -35,8 +36,14 @@ export class SendQueue<Picture extends QueuedPicture, Repair> {
   #probeBytes = 0;
   #droppedCount = 0;
 
-  constructor(options: { pictureBytes: SizeOf<Picture>; repairBytes: SizeOf<Repair> }) {
+  constructor(options: {
+    pictureBytes: SizeOf<Picture>;
+    repairBytes: SizeOf<Repair>;
+    /** Of all its packets, where that is known already; else they are summed up. */
+    totalBytes?: (picture: Picture) => number;
+  }) {
     this.#pictureBytes = options.pictureBytes;
+    this.#totalBytes = options.totalBytes;
     this.#repairBytes = options.repairBytes;
   }
 
@@ -126,6 +133,9 @@ export class SendQueue<Picture extends QueuedPicture, Repair> {
   }
 
   #bytesOf(picture: Picture): number {
+    if (this.#totalBytes !== undefined) {
+      return this.#totalBytes(picture);
+    }
     let bytes = 0;
     for (let index = 0; index < picture.packetCount; index += 1) {
       bytes += this.#pictureBytes(picture, index);

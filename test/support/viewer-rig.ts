@@ -113,7 +113,10 @@ export const viewerRig = ({ hasRtx = true } = {}): ViewerRig => {
       const count = Math.ceil(payloadBytes / PAYLOAD_BYTES);
       const payloads = Array.from({ length: count }, () => new Uint8Array(Math.ceil(payloadBytes / count)));
       payloads.forEach((payload) => ptsOf.set(payload, ptsMs));
-      return { codec: 'h264', payloads, payloadBytes, ptsTicks: 90 * ptsMs, ptsMs, isKeyframe, arrivedAtMs: rig.nowMs };
+      return {
+        ...{ codec: 'h264' as const, payloads, payloadBytes: count * Math.ceil(payloadBytes / count) },
+        ...{ ptsTicks: 90 * ptsMs, ptsMs, isKeyframe, arrivedAtMs: rig.nowMs },
+      };
     },
     begin: (gop, { edgeMs = 0 } = {}) => {
       const rendition = { gop, mediaMsAt: (nowMs: number) => edgeMs + nowMs, source: {} as AccessUnitSource };

@@ -72,6 +72,7 @@ export class VideoFlow {
     this.#queue = new SendQueue({
       pictureBytes: ({ frame }, index) => stream.packetBytes(frame.payloads[index]?.byteLength ?? 0),
       repairBytes: ({ payload }) => stream.repairBytes(payload.byteLength),
+      totalBytes: ({ frame, packetCount }) => frame.payloadBytes + packetCount * stream.packetBytes(0),
     });
     this.#ring = new RetransmissionRing(options.retransmitWindowMs);
   }

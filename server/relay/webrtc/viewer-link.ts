@@ -75,8 +75,9 @@ const OWN_DELAY_MAX_MS = 40_950;
 
 /** Viewers are decided on together, so that one timer wakes many: a decision may come so much later than the controller asked. */
 const DECIDE_TOGETHER_MS = 5;
-/** Paced packets leave this often: fewer and larger writes. The pacer's bucket holds what two of its own steps earn, so the pace stays what it is. */
+/** At a pace of more than a packet a millisecond those of two leave together, in fewer and larger writes. Slower ones leave when they may. */
 const DEPART_TOGETHER_MS = 2;
+const DEPART_TOGETHER_MIN_BPS = 10_000_000;
 
 /** Read and used within one call, whoever's it is. */
 const REPORT = new TransportReport();
@@ -177,7 +178,9 @@ export class ViewerLink {
   /** Call `wake` then; `Infinity`: nothing waits. */
   wakeAtMs(nowMs: number): number {
     const departAtMs = this.#flow?.nextAtMs(nowMs) ?? Number.POSITIVE_INFINITY;
-    return Math.min(this.#decideAtMs, DEPART_TOGETHER_MS * Math.ceil(departAtMs / DEPART_TOGETHER_MS));
+    const isFast = this.#decision !== undefined && this.#decision.paceBps >= DEPART_TOGETHER_MIN_BPS;
+    const togetherAtMs = isFast ? DEPART_TOGETHER_MS * Math.ceil(departAtMs / DEPART_TOGETHER_MS) : departAtMs;
+    return Math.min(this.#decideAtMs, togetherAtMs);
   }
 
   /** The viewer has connected, and there is something to send. */
