@@ -1,14 +1,23 @@
 /**
- * What one transport-cc message costs the server once it is decrypted: reading it and the controller's share, decision included. 4 Mbit/s in
- * packets of 1200 bytes, feedback each 100 ms, one packet in 200 lost. Beside it the controller's share of each packet sent.
+ * What one transport-cc message costs the server: opening it (natively and by node:crypto), reading it and the controller's share, decision included.
+ * 4 Mbit/s in packets of 1200 bytes, feedback each 100 ms, one packet in 200 lost. Beside it the controller's share of each packet sent.
  */
+import { randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import type { CongestionController } from '../../server/congestion/controller.ts';
 import { PRIOR_DEFAULT } from '../../server/congestion/controller.ts';
 import { buildTransportCc, parseRtcp } from '../../server/media/rtp/rtcp.ts';
 import { TransportReport, buildTransportFeedback } from '../../server/media/rtp/transport-cc.ts';
 import { makeController } from '../../server/relay/webrtc/controllers.ts';
 import { WEBRTC_OUT_DEFAULTS } from '../../server/relay/webrtc/options.ts';
-import type { Bench } from './row.ts';
+import { loadNative } from '../../server/native/native.ts';
+import { DatagramReader } from '../../server/webrtc-transport/datagram-reader.ts';
+import { AEAD_AES_128_GCM } from '../../server/webrtc-transport/dtls.ts';
+import type { MasterKey } from '../../server/webrtc-transport/srtp.ts';
+import { SrtcpContext } from '../../server/webrtc-transport/srtp.ts';
+import { descriptorOf } from '../../server/webrtc-transport/udp-sender.ts';
+import type { Bench, BenchRow } from './row.ts';
 
 const FEEDBACK_COUNT = 20_000;
 const WARM_UP_COUNT = 2_000;
@@ -34,8 +43,43 @@ export const feedbackBench: Bench = {
         note: `gcc ${gcc.feedbackUs.toFixed(1)}`,
       },
       { name: 'the controller’s share of a packet sent', value: adaptive.packetUs, unit: 'µs' },
+      ...(await measureOpening()),
     ];
   },
+};
+
+const OPENED_COUNT = 20_000;
+
+/** SRTCP of one message, by both ways. */
+const measureOpening = async (): Promise<BenchRow[]> => {
+  const keys = (): MasterKey => ({ profile: AEAD_AES_128_GCM, key: randomBytes(16), salt: randomBytes(12) });
+  const [local, remote] = [keys(), keys()];
+  const theirs = new SrtcpContext(remote);
+  const compound = feedbackOn(0, FEEDBACK_EVERY_MS);
+  const datagrams = Array.from({ length: WARM_UP_COUNT + OPENED_COUNT }, () => theirs.protect(compound));
+  const costUs = (open: (datagram: Buffer) => unknown): number => {
+    datagrams.slice(0, WARM_UP_COUNT).forEach((datagram) => open(datagram));
+    const fromMs = performance.now();
+    datagrams.slice(WARM_UP_COUNT).forEach((datagram) => open(datagram));
+    return (1000 * (performance.now() - fromMs)) / OPENED_COUNT;
+  };
+  const plain = new SrtcpContext(remote);
+  const rows: BenchRow[] = [
+    { name: 'opening it by node:crypto', value: costUs((datagram) => plain.unprotect(datagram)), unit: 'µs' },
+  ];
+  const { native } = loadNative();
+  if (native !== undefined) {
+    const socket = createSocket('udp4');
+    socket.bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+    const reader = new DatagramReader(new native.rtcp.RtcpPort(descriptorOf(socket) ?? -1), () => undefined);
+    const channel = reader.open({ local, remote }, { onOpened: () => undefined, onRefused: () => undefined });
+    const value = costUs((datagram) => channel?.unprotect(datagram));
+    rows.push({ name: 'opening it natively', value, unit: 'µs' });
+    reader.close();
+    socket.close();
+  }
+  return rows;
 };
 
 const run = (kind: 'adaptive' | 'gcc'): Costs => {
