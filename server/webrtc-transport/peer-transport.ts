@@ -68,6 +68,8 @@ export class PeerTransport {
   #path: Path | undefined;
   #lastHeardAtMs: number;
   #connectedAtMs: number | undefined;
+  /** Of what leaves; from the end of the handshake on. */
+  #localKey: MasterKey | undefined;
   #protector: SrtpProtector | undefined;
   #batched: BatchedPeer | undefined;
   #rtcpOut: Pick<SrtcpContext, 'protect'> | undefined;
@@ -142,6 +144,10 @@ export class PeerTransport {
 
   /** Encrypts outgoing RTP; undefined until connected. */
   get protector(): SrtpProtector | undefined {
+    // Whose packets all go by the native back end needs none.
+    if (this.#protector === undefined && this.#localKey !== undefined) {
+      this.#protector = new SrtpProtector(this.#localKey);
+    }
     return this.#protector;
   }
 
@@ -269,7 +275,7 @@ export class PeerTransport {
 
   #takeKeys(keys: SrtpKeys): void {
     const local = { profile: keys.profile, key: keys.localKey, salt: keys.localSalt };
-    this.#protector = new SrtpProtector(local);
+    this.#localKey = local;
     this.#batched = this.#openBatched?.(local);
     const remote: MasterKey = { profile: keys.profile, key: keys.remoteKey, salt: keys.remoteSalt };
     this.#channel = this.#openChannel?.(
@@ -291,7 +297,7 @@ export class PeerTransport {
   }
 
   #connectIfReady(): void {
-    if (this.#connectedAtMs === undefined && this.#protector !== undefined && this.#path !== undefined) {
+    if (this.#connectedAtMs === undefined && this.#localKey !== undefined && this.#path !== undefined) {
       this.#connectedAtMs = this.#clock.nowMs();
       this.#listener?.onConnected();
     }
