@@ -2,14 +2,14 @@
 import type { HintsView } from './api/views.ts';
 import type { Hub } from './relay/hub.ts';
 import type { HlsServer } from './relay/hls/http-handler.ts';
-import type { WebRtcOut } from './relay/webrtc/webrtc-out.ts';
+import type { SessionsOut } from './relay/webrtc/session-view.ts';
 
 /** The target latency is what the playlists allow; 0: not known yet. */
 const HINTS = { v: 1, fastRatio: 0.08, slowRatio: 0.05, bandwidthDownRatio: 0.85, bandwidthUpRatio: 0.6 } as const;
 
 /** `defaults`: of broadcasts that are not there, and of networks of which nothing is known. */
 export const createHintsView = (
-  parts: { hub: Hub; hls: HlsServer; webRtc: WebRtcOut },
+  parts: { hub: Hub; hls: HlsServer; webRtc: SessionsOut },
   defaults: { readonly smoothnessRatio: number; readonly startRateBps: number },
 ): HintsView => ({
   hintsFor: (name) => {

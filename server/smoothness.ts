@@ -3,9 +3,9 @@ import type { KeyStore } from './access/key-store.ts';
 import { secretsMatch } from './access/key-store.ts';
 import type { SmoothnessView } from './api/views.ts';
 import type { Hub } from './relay/hub.ts';
-import type { WebRtcOut } from './relay/webrtc/webrtc-out.ts';
+import type { SessionsOut } from './relay/webrtc/session-view.ts';
 
-export const createSmoothnessView = (parts: { hub: Hub; webRtc: WebRtcOut; keys: KeyStore }): SmoothnessView => {
+export const createSmoothnessView = (parts: { hub: Hub; webRtc: SessionsOut; keys: KeyStore }): SmoothnessView => {
   const { hub, webRtc, keys } = parts;
   return {
     smoothnessOf: (name) => {

@@ -8,9 +8,12 @@ export type ViewerFacts = Omit<SessionSummary, 'number' | 'startedAtWallMs' | 'd
 
 export type ListedViewer = {
   facts(): ViewerFacts;
-  /** Asked once more when it has left. */
-  timeline(): SessionDetail['timeline'];
+  /** Asked once more when it has left. Never rejects. */
+  timeline(): Timeline | Promise<Timeline>;
 };
+
+type Timeline = SessionDetail['timeline'];
+type Ended = { readonly summary: SessionSummary; readonly timeline: Timeline | Promise<Timeline> };
 
 type Entry = { readonly number: number; readonly viewer: ListedViewer; readonly startedAtWallMs: number };
 
@@ -20,7 +23,7 @@ const ENDED_MAX_COUNT = 50;
 export class ViewerList implements ViewersView {
   readonly #clock: Clock;
   readonly #watching = new Map<number, Entry>();
-  readonly #ended: SessionDetail[] = [];
+  readonly #ended: Ended[] = [];
   #count = 0;
 
   constructor(clock: Clock) {
@@ -34,7 +37,7 @@ export class ViewerList implements ViewersView {
     this.#watching.set(entry.number, entry);
     return (isRemembered) => {
       if (this.#watching.delete(entry.number) && isRemembered) {
-        this.#ended.unshift(this.#detailOf(entry, { isOver: true }));
+        this.#ended.unshift({ summary: this.#summaryOf(entry, { isOver: true }), timeline: viewer.timeline() });
         this.#ended.splice(ENDED_MAX_COUNT);
       }
     };
@@ -44,25 +47,23 @@ export class ViewerList implements ViewersView {
   list(): SessionSummary[] {
     return [
       ...[...this.#watching.values()].map((entry) => this.#summaryOf(entry, { isOver: false })).toReversed(),
-      ...this.#ended.map(({ timeline: _timeline, ...summary }) => summary),
+      ...this.#ended.map(({ summary }) => summary),
     ];
   }
 
-  find(number: number): SessionDetail | undefined {
+  async find(number: number): Promise<SessionDetail | undefined> {
     const entry = this.#watching.get(number);
-    return entry === undefined
-      ? this.#ended.find((each) => each.number === number)
-      : this.#detailOf(entry, { isOver: false });
+    const ended = this.#ended.find(({ summary }) => summary.number === number);
+    if (entry !== undefined) {
+      return { ...this.#summaryOf(entry, { isOver: false }), timeline: await entry.viewer.timeline() };
+    }
+    return ended === undefined ? undefined : { ...ended.summary, timeline: await ended.timeline };
   }
 
   #summaryOf({ number, viewer, startedAtWallMs }: Entry, { isOver }: { isOver: boolean }): SessionSummary {
     const nowWallMs = this.#clock.wallMs();
     const ended = { endedAtWallMs: isOver ? nowWallMs : null };
     return { number, ...viewer.facts(), startedAtWallMs, durationMs: nowWallMs - startedAtWallMs, ...ended };
-  }
-
-  #detailOf(entry: Entry, state: { isOver: boolean }): SessionDetail {
-    return { ...this.#summaryOf(entry, state), timeline: entry.viewer.timeline() };
   }
 }
 

@@ -2,9 +2,9 @@
 import type { SessionsView } from './api/views.ts';
 import type { Metrics } from './observability/metrics.ts';
 import { LATENCY_BUCKETS_S } from './observability/metrics.ts';
-import type { WebRtcOut } from './relay/webrtc/webrtc-out.ts';
+import type { SessionsOut } from './relay/webrtc/session-view.ts';
 
-export const createSessionsView = (webRtc: WebRtcOut, metrics: Metrics): SessionsView => {
+export const createSessionsView = (webRtc: SessionsOut, metrics: Metrics): SessionsView => {
   const latency = metrics.histogram('viewer_reported_latency_seconds', 'Latency as players measure it', {
     buckets: [...LATENCY_BUCKETS_S, 5, 10],
   });
@@ -17,7 +17,7 @@ export const createSessionsView = (webRtc: WebRtcOut, metrics: Metrics): Session
       }
       let stallMs = 0;
       return {
-        watch: (renditionId) => webRtc.watch(session, renditionId),
+        watch: (renditionId) => webRtc.watch(session.id, renditionId),
         listen: (onMessage) => session.listenMapping((mapping) => onMessage({ type: 'rtp-mapping', ...mapping })),
         report: (report) => {
           if (report.latencyMs !== null && report.latencyMs >= 0) {

@@ -1,18 +1,17 @@
 /** Viewers over WebRTC on the list: what the server decides for them, and what their players report. */
 import type { SessionDetail } from './api/contract/sessions.ts';
 import type { TimelinePoint } from './relay/webrtc/session-timeline.ts';
-import type { ViewerSession } from './relay/webrtc/viewer-session.ts';
-import type { WebRtcOut } from './relay/webrtc/webrtc-out.ts';
+import type { SessionView, SessionsOut } from './relay/webrtc/session-view.ts';
 import type { ViewerFacts, ViewerList } from './viewer-list.ts';
 import { toColumn } from './viewer-list.ts';
 
-export const listWebRtcViewers = (viewers: ViewerList, webRtc: WebRtcOut): void => {
-  const leaving = new Map<ViewerSession, (isRemembered: boolean) => void>();
+export const listWebRtcViewers = (viewers: ViewerList, webRtc: SessionsOut): void => {
+  const leaving = new Map<SessionView, (isRemembered: boolean) => void>();
   webRtc.listen({
     onOpened: (session) =>
       leaving.set(
         session,
-        viewers.add({ facts: () => factsOf(session), timeline: () => timelineOf(session.timeline()) }),
+        viewers.add({ facts: () => factsOf(session), timeline: async () => timelineOf(await session.timeline()) }),
       ),
     onClosed: (session) => {
       // Who never got as far as a decision was no viewer.
@@ -22,7 +21,7 @@ export const listWebRtcViewers = (viewers: ViewerList, webRtc: WebRtcOut): void 
   });
 };
 
-const factsOf = (session: ViewerSession): ViewerFacts => {
+const factsOf = (session: SessionView): ViewerFacts => {
   const { decision, reported, endReason } = session;
   return {
     broadcast: session.name,

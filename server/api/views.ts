@@ -71,7 +71,7 @@ export type ReportersView = { open(broadcast: string): Reporter };
 export type Reporter = { report(report: QualityReport): void; close(): void };
 
 /** Viewers, newest first; those who have left for a while still. */
-export type ViewersView = { list(): SessionSummary[]; find(number: number): SessionDetail | undefined };
+export type ViewersView = { list(): SessionSummary[]; find(number: number): Promise<SessionDetail | undefined> };
 
 /** λ of broadcasts: 0 reacts, 1 is smooth. */
 export type SmoothnessView = {

@@ -2,26 +2,22 @@
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { replacePrivateFileAsync } from '../base/private-file.ts';
-import type { Guide, Guides, SessionPlan, Watched } from '../congestion/learned/guided-controller.ts';
+import type { Guides, SessionPlan } from '../congestion/learned/guided-controller.ts';
 import type { NetworkClass } from '../congestion/learned/link-features.ts';
 import type { LearningOptions } from '../congestion/learned/learning-options.ts';
 import type { Policy } from '../congestion/learned/policy.ts';
-import type { Parameters } from '../congestion/parameters.ts';
-import { parametersWith } from '../congestion/parameters.ts';
 import type { Log } from '../observability/log.ts';
-import { DEFAULTS_NAME } from './arms.ts';
 import type { Comparison } from './holdout.ts';
-import { groupOf } from './holdout.ts';
 import type { ClassReport } from './learner.ts';
 import { Learner } from './learner.ts';
 import { writeState } from './learner-state.ts';
-import type { Refusals } from './learner-state.ts';
-import { SessionGuide } from './session-guide.ts';
+import type { LearnerState, Refusals } from './learner-state.ts';
+import type { LearnerNote, LearningMode } from './session-plans.ts';
+import { SessionPlans, applyNote } from './session-plans.ts';
 import { loadState } from './state-file.ts';
 
-/** `off`: everybody has the own defaults. `pinned`: everybody but the holdout has one arm. */
-export type LearningMode =
-  { readonly mode: 'on' } | { readonly mode: 'off' } | { readonly mode: 'pinned'; readonly arm: string };
+/** What another thread's sessions go by. */
+export type LearningSnapshot = { readonly mode: LearningMode; readonly state: LearnerState };
 
 export type LearningParts = {
   readonly policies: readonly Policy[];
@@ -31,47 +27,6 @@ export type LearningParts = {
   readonly nextRatio: () => number;
 };
 
-/** CONGESTION 4.6: what goes wrong in the learner sends its session back to the defaults, and nobody's picture stops for it. */
-class GuardedGuide implements Guide {
-  readonly #guide: Guide;
-  readonly #log: Log;
-  #hasFailed = false;
-
-  constructor(guide: Guide, log: Log) {
-    this.#guide = guide;
-    this.#log = log;
-  }
-
-  onJoined(nowMs: number): void {
-    this.#guide.onJoined(nowMs);
-  }
-
-  onLook(watched: Watched, nowMs: number): Parameters | undefined {
-    return this.#try(() => this.#guide.onLook(watched, nowMs), parametersWith());
-  }
-
-  onSmoothness(): void {
-    this.#guide.onSmoothness();
-  }
-
-  onEnded(watched: Watched, nowMs: number): void {
-    this.#try(() => this.#guide.onEnded(watched, nowMs), undefined);
-  }
-
-  #try<Answer>(ask: () => Answer, otherwise: Answer): Answer | undefined {
-    if (this.#hasFailed) {
-      return undefined;
-    }
-    try {
-      return ask();
-    } catch (error) {
-      this.#hasFailed = true;
-      this.#log.error('congestion.learned.failed', { detail: error instanceof Error ? error.stack : messageOf(error) });
-      return otherwise;
-    }
-  }
-}
-
 const FADE_EVERY_MS = 3_600_000;
 
 export class Learning implements Guides {
@@ -80,6 +35,8 @@ export class Learning implements Guides {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #timer: NodeJS.Timeout;
+  readonly #plans: SessionPlans;
+  #revision = 0;
   #mode: LearningMode;
   #fadedAtMs: number;
   #savedText = '';
@@ -96,6 +53,8 @@ export class Learning implements Guides {
     if (options.enabled && options.arm !== '' && !this.setMode({ mode: 'pinned', arm: options.arm })) {
       log.warn('congestion.learned.arm_unknown', { arm: options.arm, arms: learner.armNames });
     }
+    const { holdoutRatio } = options;
+    this.#plans = new SessionPlans({ learner, modeNow: () => this.#mode, holdoutRatio, log });
     this.#timer = setInterval(() => this.#tick(), options.saveEveryMs);
     this.#timer.unref();
   }
@@ -141,25 +100,29 @@ export class Learning implements Guides {
       return false;
     }
     this.#mode = mode;
+    this.#revision += 1;
     this.#log.info('congestion.learned.mode', mode);
     return true;
   }
 
-  /** Who keeps no number cannot be held out for good, so nothing is tried on it and nothing learned of it. */
-  planFor({
-    viewerId,
-    smoothnessRatio,
-  }: {
-    viewerId: string | undefined;
-    smoothnessRatio: number;
-  }): SessionPlan | undefined {
-    if (viewerId === undefined || this.#mode.mode === 'off') {
-      return undefined;
-    }
-    const group = groupOf(viewerId, this.#options.holdoutRatio);
-    const session = new SessionGuide({ learner: this.#learner, group, smoothnessRatio, pinned: () => this.#pinned });
-    const guide = new GuardedGuide(session, this.#log);
-    return { kind: group === 'gcc' ? 'gcc' : 'adaptive', guide };
+  planFor(viewer: Parameters<Guides['planFor']>[0]): SessionPlan | undefined {
+    return this.#plans.planFor(viewer);
+  }
+
+  /** Rises with everything that was learned or set. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** To be copied before anything else happens. */
+  snapshot(): LearningSnapshot {
+    return { mode: this.#mode, state: this.#learner.state };
+  }
+
+  /** What a session in another thread has to tell. */
+  note(note: LearnerNote): void {
+    this.#revision += 1;
+    applyNote(this.#learner, note);
   }
 
   async close(): Promise<void> {
@@ -168,17 +131,11 @@ export class Learning implements Guides {
     await this.#save();
   }
 
-  get #pinned(): string | undefined {
-    if (this.#mode.mode === 'pinned') {
-      return this.#mode.arm;
-    }
-    return this.#mode.mode === 'off' ? DEFAULTS_NAME : undefined;
-  }
-
   #tick(): void {
     const nowMs = this.#clock.nowMs();
     if (nowMs - this.#fadedAtMs >= FADE_EVERY_MS) {
       this.#fadedAtMs = nowMs;
+      this.#revision += 1;
       this.#learner.tick(this.#clock.wallMs());
     }
     // A disk that is slower than this is asked less often.

@@ -13,7 +13,7 @@ import type { Group } from './holdout.ts';
 import type { Learner } from './learner.ts';
 
 export type SessionGuideOptions = {
-  readonly learner: Learner;
+  readonly learner: Pick<Learner, 'armsOf' | 'choose' | 'learn' | 'noteAbort' | 'noteRefused' | 'noteSession'>;
   readonly group: Group;
   readonly smoothnessRatio: number;
   /** Asked again and again, since somebody may turn it off: `undefined`: the learner chooses; else the name of an arm. */

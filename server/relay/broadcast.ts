@@ -7,11 +7,9 @@ import type { Clock } from '../base/clock.ts';
 import type { AccessUnit, SourceUnit } from '../media/access-unit.ts';
 import type { PublisherFeed } from '../media/stream-source.ts';
 import { Timeline } from '../media/timeline.ts';
+import type { BroadcastState, BroadcastView } from './broadcast-view.ts';
 import type { GopCacheOptions } from './gop-cache.ts';
 import { Rendition } from './rendition.ts';
-
-/** `waiting`: a publisher is connected but sent no media yet. `reconnecting`: it is gone, and the grace time runs. */
-export type BroadcastState = 'waiting' | 'live' | 'reconnecting' | 'ended';
 
 /** Renditions that come straight from the publisher. Others are added by whoever makes them. */
 export const SOURCE_VIDEO = 'source-video';
@@ -33,7 +31,7 @@ export type Publisher = {
   close(reason: string): void;
 };
 
-export class Broadcast {
+export class Broadcast implements BroadcastView {
   readonly name: string;
   /** 128 random bits in hex; a new one for each broadcast of a name. */
   readonly id = randomBytes(16).toString('hex');

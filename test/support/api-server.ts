@@ -245,7 +245,7 @@ const partsFor = (fixture: ApiFixture, watchers: Set<(news: BroadcastNews) => vo
   },
   viewers: {
     list: () => fixture.viewers.map(({ timeline: _timeline, ...summary }) => summary),
-    find: (number) => fixture.viewers.find((viewer) => viewer.number === number),
+    find: async (number) => fixture.viewers.find((viewer) => viewer.number === number),
   },
   reporters: {
     open: (broadcast) => ({

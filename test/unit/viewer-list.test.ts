@@ -29,7 +29,7 @@ const tell = ({ number, durationMs, endReason, renditionId, stallCount, stallMs 
   ...{ number, durationMs, endReason, renditionId, stallCount, stallMs },
 });
 
-test('a viewer over LL-HLS is listed from its first report on, and stalls count from there', () => {
+test('a viewer over LL-HLS is listed from its first report on, and stalls count from there', async () => {
   const { clock, viewers, reporters } = setUp();
   const reporter = reporters.open('demo');
   assert.deepEqual(viewers.list(), []);
@@ -49,7 +49,7 @@ test('a viewer over LL-HLS is listed from its first report on, and stalls count 
     ...{ stallCount: 2, stallMs: 350, smoothnessRatio: null },
   });
   const nothing = [null, null, null, null];
-  assert.deepEqual(viewers.find(1), {
+  assert.deepEqual(await viewers.find(1), {
     ...summary,
     timeline: {
       ...{ atMs: [0, 2_000, 4_000, 6_000], estimateBps: [4e6, 4e6, null, 4e6], latencyMs: [1_300, null, 1_300, 1_300] },
@@ -79,14 +79,14 @@ test('it ends when its socket closes, or when WebRTC takes over; another one may
   ]);
 });
 
-test('it keeps five minutes of a row a report, and no more rows when reports come thicker', () => {
+test('it keeps five minutes of a row a report, and no more rows when reports come thicker', async () => {
   const { clock, viewers, reporters } = setUp();
   const reporter = reporters.open('demo');
   for (let second = 0; second < 400; second += 1) {
     reporter.report(REPORT);
     clock.advanceMs(1_000);
   }
-  const { atMs } = viewers.find(1)!.timeline;
+  const { atMs } = (await viewers.find(1))!.timeline;
   assert.equal(atMs.length, 150);
   assert.deepEqual([atMs[0], atMs.at(-1)], [100_000, 398_000]);
 });
@@ -101,7 +101,7 @@ test('a thousand are listed at a time, and each who leaves makes room', () => {
   assert.equal(viewers.list().filter(({ endedAtWallMs }) => endedAtWallMs === null).length, 1_000);
 });
 
-test('the last fifty who watched are remembered; who never did is not', () => {
+test('the last fifty who watched are remembered; who never did is not', async () => {
   const { viewers } = setUp();
   const facts: ViewerFacts = {
     ...{ broadcast: 'demo', transport: 'whep', endReason: 'left', path: 'udp', renditionId: null, estimateBps: null },
@@ -117,6 +117,6 @@ test('the last fifty who watched are remembered; who never did is not', () => {
     viewers.list().map(({ number }) => number),
     Array.from({ length: 50 }, (_, index) => 61 - index),
   );
-  assert.equal(viewers.find(11), undefined);
-  assert.equal(viewers.find(12)?.endReason, 'left');
+  assert.equal(await viewers.find(11), undefined);
+  assert.equal((await viewers.find(12))?.endReason, 'left');
 });

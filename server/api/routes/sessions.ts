@@ -34,7 +34,7 @@ export const registerSessions = async (
       '/api/sessions/:number',
       { schema: { ...schema, summary: 'The last five minutes of one viewer', params: NUMBER_PARAMS } },
       async (request, reply) => {
-        const found = viewers.find(request.params.number);
+        const found = await viewers.find(request.params.number);
         return found === undefined
           ? reply
               .code(404)

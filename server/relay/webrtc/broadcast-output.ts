@@ -3,7 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { AccessUnit } from '../../media/access-unit.ts';
 import { isVideoUnit } from '../../media/access-unit.ts';
 import type { AccessUnitSource } from '../../media/stream-source.ts';
-import type { Broadcast } from '../broadcast.ts';
+import type { BroadcastView } from '../broadcast-view.ts';
 import { isRungId } from '../broadcast.ts';
 import { AudioPacer } from './audio-pacer.ts';
 import type { OutMetrics } from './out-metrics.ts';
@@ -28,7 +28,7 @@ const FED_IDS: ReadonlySet<string> = new Set([SOURCE_VIDEO_ID, REPAIRED_VIDEO_ID
 type Feed = MeasuredRendition & { readonly stop: () => void };
 
 export class BroadcastOutput {
-  readonly broadcast: Broadcast;
+  readonly broadcast: BroadcastView;
   readonly #clock: Clock;
   readonly #metrics: OutMetrics;
   readonly #onEmpty: (output: BroadcastOutput) => void;
@@ -48,7 +48,7 @@ export class BroadcastOutput {
   #audio: PacketisedRendition | undefined;
 
   constructor(options: {
-    broadcast: Broadcast;
+    broadcast: BroadcastView;
     clock: Clock;
     metrics: OutMetrics;
     /** Who asks for nothing gets what the link carries, rather than the main video. */

@@ -1,12 +1,12 @@
 /** Offers of our own that wait for a viewer's answer: few, and not for long. Pure: told what time it is. */
 import type { IceCredentials } from '../../webrtc-transport/sdp-offer.ts';
-import type { Broadcast } from '../broadcast.ts';
+import type { BroadcastView } from '../broadcast-view.ts';
 import type { SessionIdentity } from './viewer-session.ts';
 
 /** Nothing but words until it is answered: no transport, no place among the sessions. */
 export type CounterOffer<Wishes> = {
   readonly identity: SessionIdentity;
-  readonly broadcast: Broadcast;
+  readonly broadcast: BroadcastView;
   readonly ice: IceCredentials;
   readonly wishes: Wishes;
   readonly expiresAtMs: number;

@@ -17,7 +17,7 @@ import type { IceCredentials, SdpMedia, SdpOffer } from '../../webrtc-transport/
 import { OWN_AUDIO, OWN_VIDEO } from '../../webrtc-transport/sdp-own-offer.ts';
 import { newCredentials } from '../../webrtc-transport/peer-transport.ts';
 import type { WebRtcPort } from '../../webrtc-transport/webrtc-port.ts';
-import type { Broadcast } from '../broadcast.ts';
+import type { BroadcastView } from '../broadcast-view.ts';
 import { isAv1RungId, isRungId } from '../broadcast.ts';
 import { BroadcastOutput } from './broadcast-output.ts';
 import type { CongestionOptions } from './congestion-options.ts';
@@ -30,6 +30,7 @@ import { createMediaSender } from './media-sender.ts';
 import type { WebRtcOutOptions } from './options.ts';
 import { OutMetrics } from './out-metrics.ts';
 import { SOURCE_VIDEO_ID, isPlayable, selectVideo } from './rendition-selector.ts';
+import type { SessionsOut } from './session-view.ts';
 import type { SessionIdentity } from './viewer-session.ts';
 import { ViewerSession, drawIdentity } from './viewer-session.ts';
 import { WakeUps } from './wake-ups.ts';
@@ -48,14 +49,14 @@ export type ViewerWishes = {
   readonly viewerId?: string | undefined;
 };
 
-export type SessionListener = { onOpened(session: ViewerSession): void; onClosed(session: ViewerSession): void };
+type OwnSessionListener = { onOpened(session: ViewerSession): void; onClosed(session: ViewerSession): void };
 
 export type OpenedSession = { readonly session: ViewerSession; readonly answerSdp: string };
 
 /** `id`: of the session that there will be once it is answered. */
 export type OwnOffer = { readonly id: string; readonly sdp: string; readonly validUntilWallMs: number };
 
-export class WebRtcOut {
+export class WebRtcOut implements SessionsOut {
   readonly #settings: WebRtcOutOptions;
   readonly #port: WebRtcPort;
   readonly #clock: Clock;
@@ -63,14 +64,14 @@ export class WebRtcOut {
   readonly #metrics: OutMetrics;
   readonly #sender: MediaSender;
   readonly #sessions = new Map<string, ViewerSession>();
-  readonly #listeners: SessionListener[] = [];
+  readonly #listeners: OwnSessionListener[] = [];
   readonly #sessionsBySecret = new Map<string, ViewerSession>();
   readonly #counterOffers = new CounterOffers<ViewerWishes>();
-  readonly #outputs = new Map<Broadcast, BroadcastOutput>();
+  readonly #outputs = new Map<BroadcastView, BroadcastOutput>();
   readonly #congestion: CongestionOptions;
   readonly #createController: ControllerFactory;
   /** λ of broadcasts for which it was set. */
-  readonly #smoothness = new WeakMap<Broadcast, number>();
+  readonly #smoothness = new WeakMap<BroadcastView, number>();
   readonly #wakeUps: WakeUps<ViewerSession>;
   readonly #housekeepingTimer: NodeJS.Timeout;
 
@@ -124,7 +125,7 @@ export class WebRtcOut {
   }
 
   /** Told of each session from now on. */
-  listen(listener: SessionListener): void {
+  listen(listener: OwnSessionListener): void {
     this.#listeners.push(listener);
   }
 
@@ -139,35 +140,39 @@ export class WebRtcOut {
   }
 
   /** WHEP viewers of this broadcast whose media can flow. */
-  viewerCount(broadcast: Broadcast): number {
+  viewerCount(broadcast: BroadcastView): number {
     return (this.#outputs.get(broadcast)?.sessions ?? []).filter(({ isConnected }) => isConnected).length;
   }
 
   /** From now on this rendition, `main`, or, when undefined, what everybody gets; for one that is not there, as soon as it is. */
-  watch(session: ViewerSession, renditionId: string | undefined): void {
+  watch(sessionId: string, renditionId: string | undefined): void {
+    const session = this.#sessions.get(sessionId);
+    if (session === undefined) {
+      return;
+    }
     for (const output of this.#outputs.values()) {
       output.watch(session, renditionId);
     }
   }
 
   /** λ of a broadcast: 0 reacts, 1 is smooth. */
-  smoothnessOf(broadcast: Broadcast): number {
+  smoothnessOf(broadcast: BroadcastView): number {
     return this.#smoothness.get(broadcast) ?? this.#congestion.smoothnessRatio;
   }
 
   /** From now on, for those of its viewers who did not say themselves, and those to come. */
-  setSmoothness(broadcast: Broadcast, smoothnessRatio: number): void {
+  setSmoothness(broadcast: BroadcastView, smoothnessRatio: number): void {
     this.#smoothness.set(broadcast, smoothnessRatio);
     this.#outputs.get(broadcast)?.setSmoothness(smoothnessRatio);
   }
 
   /** What a viewer may ask for by name: the rungs that can be played now, largest first. */
-  rungsOf(broadcast: Broadcast): readonly string[] {
+  rungsOf(broadcast: BroadcastView): readonly string[] {
     return [...broadcast.renditions.values()].filter((one) => isRungId(one.id) && isPlayable(one)).map(({ id }) => id);
   }
 
   /** Whether the broadcast has video that browsers can play over WebRTC now. */
-  hasPlayableVideo(broadcast: Broadcast): boolean {
+  hasPlayableVideo(broadcast: BroadcastView): boolean {
     return selectVideo(broadcast.renditions) !== undefined;
   }
 
@@ -175,7 +180,7 @@ export class WebRtcOut {
    * Opens a session for this offer. Throws `ProtocolError`: `WHEP_NO_COMMON_CODEC`, `WHEP_OFFER_UNUSABLE`.
    * The caller has checked names, rights and caps.
    */
-  open(broadcast: Broadcast, { offer, ...wishes }: { offer: SdpOffer } & ViewerWishes): OpenedSession {
+  open(broadcast: BroadcastView, { offer, ...wishes }: { offer: SdpOffer } & ViewerWishes): OpenedSession {
     checkTransport(offer);
     const { video, audio } = chooseMedia(broadcast, offer, wishes);
     const session = this.#createSession({ broadcast, offer, wishes, video, audio });
@@ -183,7 +188,7 @@ export class WebRtcOut {
   }
 
   /** An offer of our own, for a viewer whose offer cannot be answered. Undefined when too many of these are open. */
-  counterOffer(broadcast: Broadcast, wishes: ViewerWishes): OwnOffer | undefined {
+  counterOffer(broadcast: BroadcastView, wishes: ViewerWishes): OwnOffer | undefined {
     const nowMs = this.#clock.nowMs();
     const identity = drawIdentity();
     const ice = newCredentials();
@@ -236,7 +241,7 @@ export class WebRtcOut {
   }
 
   #createSession(parts: {
-    broadcast: Broadcast;
+    broadcast: BroadcastView;
     offer: SdpOffer;
     wishes: ViewerWishes;
     video: ChosenMedia | undefined;
@@ -306,7 +311,7 @@ export class WebRtcOut {
     });
   }
 
-  #outputOf(broadcast: Broadcast): BroadcastOutput {
+  #outputOf(broadcast: BroadcastView): BroadcastOutput {
     const existing = this.#outputs.get(broadcast);
     if (existing !== undefined) {
       return existing;
@@ -323,7 +328,7 @@ export class WebRtcOut {
     return output;
   }
 
-  #forget(session: ViewerSession, broadcast: Broadcast): void {
+  #forget(session: ViewerSession, broadcast: BroadcastView): void {
     this.#sessions.delete(session.id);
     this.#listeners.forEach((listener) => listener.onClosed(session));
     this.#sessionsBySecret.delete(session.secret);
@@ -343,7 +348,7 @@ const prefersAv1 = ({ renditionId }: ViewerWishes): boolean => renditionId !== u
 
 /** What of an offer, or of an answer to ours, is taken. Throws `WHEP_NO_COMMON_CODEC`, `WHEP_OFFER_UNUSABLE`. */
 const chooseMedia = (
-  broadcast: Broadcast,
+  broadcast: BroadcastView,
   offer: SdpOffer,
   wishes: ViewerWishes,
 ): { video: ChosenMedia | undefined; audio: ChosenMedia | undefined } => {
@@ -396,7 +401,7 @@ const checkBundle = (offer: SdpOffer, chosen: readonly (ChosenMedia | undefined)
   }
 };
 
-const profileOf = (broadcast: Broadcast): number | undefined => {
+const profileOf = (broadcast: BroadcastView): number | undefined => {
   const source = selectVideo(broadcast.renditions) ?? broadcast.renditions.get(SOURCE_VIDEO_ID);
   const track: Track | undefined = source?.track;
   if (track?.kind !== 'video' || track.codec !== 'h264') {

@@ -23,7 +23,7 @@ import {
   unknownSession,
   wrongType,
 } from '../../webrtc-transport/signalling-http.ts';
-import type { Broadcast } from '../broadcast.ts';
+import type { BroadcastView } from '../broadcast-view.ts';
 import { JoinTurns, joinLimits } from './join-turns.ts';
 import type { ViewerSession } from './viewer-session.ts';
 import type { ViewerWishes, WebRtcOut } from './webrtc-out.ts';
@@ -33,12 +33,12 @@ import { WhepExtensions } from './whep-extensions.ts';
 export type WhepEndpointOptions = {
   readonly out: WebRtcOut;
   readonly clock: Clock;
-  readonly findBroadcast: (name: string) => Broadcast | undefined;
+  readonly findBroadcast: (name: string) => BroadcastView | undefined;
   readonly audience: Audience;
   /** Whether the bearer of this token (undefined: none was sent) may watch `name`. */
   readonly authorise: (name: string, token: string | undefined, request: HttpRequest) => boolean | Promise<boolean>;
   /** Why WebRTC cannot be served although the broadcast is live (ffmpeg missing), in words for the operator; undefined: it can, or soon will. */
-  readonly lacking: (broadcast: Broadcast) => string | undefined;
+  readonly lacking: (broadcast: BroadcastView) => string | undefined;
 };
 
 /** `?rendition=`: what everybody gets who does not ask. */
@@ -200,7 +200,7 @@ class WhepEndpoint {
   }
 
   /** What the viewer offered cannot be answered; perhaps it can answer ours. */
-  #counterOffer(broadcast: Broadcast, wishes: ViewerWishes): HttpAnswer | undefined {
+  #counterOffer(broadcast: BroadcastView, wishes: ViewerWishes): HttpAnswer | undefined {
     const own = this.#options.out.counterOffer(broadcast, wishes);
     if (own === undefined) {
       return undefined;

@@ -189,7 +189,7 @@ export class WhepExtensions {
         `expected one of: ${known === '' ? 'none yet' : known}; layer ids are 0`,
       );
     }
-    this.#out.watch(session, isAutomatic ? undefined : chosen?.id);
+    this.#out.watch(session.id, isAutomatic ? undefined : chosen?.id);
     return { status: 200, headers: {} };
   }
 }

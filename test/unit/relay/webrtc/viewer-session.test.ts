@@ -333,14 +333,14 @@ test('a viewer goes to the rung it asks for at a keyframe of both, waits with th
       );
     };
     await both(30, 34);
-    setup.out.watch(session, 'h480');
+    setup.out.watch(session.id, 'h480');
     await both(34, 41);
     setup.broadcast.removeRendition('h480', 'shed');
     push('source-video', 41);
     push('source-video', 42);
     await waitFor('the main picture', () => seen().at(-1) === '42');
     await both(43, 47);
-    setup.out.watch(session, undefined);
+    setup.out.watch(session.id, undefined);
     await both(47, 50);
     assert.deepEqual(
       seen().slice(seen().lastIndexOf('33')),
