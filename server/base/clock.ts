@@ -26,6 +26,15 @@ const wallCorrectionMs = (): number => {
   return correctionMs;
 };
 
+/** Where this thread's monotonic clock has its zero on the machine's: threads of one process have different ones. */
+export const clockZeroMs = (): number => Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
+/** For a thread that is told instants of another one, whose zero this is: `nowMs` is the same in both. */
+export const clockWithZero = (zeroMs: number): Clock => {
+  const shiftMs = clockZeroMs() - zeroMs;
+  return { nowMs: () => performance.now() + shiftMs, wallMs: systemClock.wallMs };
+};
+
 /** A clock for tests: it stands still until told to move. */
 export class ManualClock implements Clock {
   #nowMs: number;

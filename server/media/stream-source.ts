@@ -16,6 +16,8 @@ export type AccessUnitSource = {
   readonly track: Track | undefined;
   /** What is known of its structure so far. */
   readonly facts: StreamFacts;
+  /** Where units come through another thread: when the one now being delivered entered the hub there. Monotonic clock. */
+  readonly enteredHubAtMs?: number | undefined;
   /** Units from the last keyframe to now, oldest first; empty when nothing is cached. */
   cachedGop(): readonly AccessUnit[];
   /** Delivers from the next unit on. The returned function ends it and may be called twice. */

@@ -160,6 +160,7 @@ const ENTRY_POINTS = [
   'test/quality/calibrate.ts',
   'test/sim/main.ts',
   'test/support/recording-process.ts',
+  'test/support/ring-reader-thread.ts',
   'test/latency/load/load.ts',
   'test/latency/load/load-worker.ts',
   'test/latency/link/link-process.ts',

@@ -13,17 +13,12 @@ import { RenditionMeter } from './rendition-meter.ts';
 import type { MeasuredRendition, RenditionOffer } from './rendition-offer.ts';
 import { offerOf } from './rendition-offer.ts';
 import {
-  OPUS_AUDIO_ID,
-  REPAIRED_VIDEO_ID,
-  SOURCE_AUDIO_ID,
-  SOURCE_VIDEO_ID,
+  isFed,
   isPlayable,
   selectAudio,
   selectVideo,
 } from './rendition-selector.ts';
 import type { ViewerSession } from './viewer-session.ts';
-
-const FED_IDS: ReadonlySet<string> = new Set([SOURCE_VIDEO_ID, REPAIRED_VIDEO_ID, SOURCE_AUDIO_ID, OPUS_AUDIO_ID]);
 
 type Feed = MeasuredRendition & { readonly stop: () => void };
 
@@ -126,7 +121,7 @@ export class BroadcastOutput {
   }
 
   #feed(source: AccessUnitSource): void {
-    if (!(FED_IDS.has(source.id) || isRungId(source.id)) || this.#feeds.has(source.id)) {
+    if (!isFed(source.id) || this.#feeds.has(source.id)) {
       return;
     }
     const rendition = new PacketisedRendition({
@@ -153,7 +148,7 @@ export class BroadcastOutput {
   }
 
   #onUnit({ rendition, meter }: MeasuredRendition, unit: AccessUnit): void {
-    const startedAtMs = this.#clock.nowMs();
+    const startedAtMs = rendition.source.enteredHubAtMs ?? this.#clock.nowMs();
     this.#select();
     if (isVideoUnit(unit)) {
       meter.add(unit);
@@ -164,7 +159,7 @@ export class BroadcastOutput {
     if (rendition === this.#audio) {
       const frame = rendition.add(unit);
       if (frame !== undefined) {
-        this.#audioPacer.offer(frame, startedAtMs);
+        this.#audioPacer.offer(frame, this.#clock.nowMs());
         this.#sendDueAudio();
       }
     } else if (unit.track.kind === 'video' && this.#isWatched(rendition)) {

@@ -1,13 +1,17 @@
 /** Which rendition WebRTC viewers get: one a browser can decode in time, or none yet. Pure. */
 import { isShownByBrowsers } from '../../media/h264/avc-config.ts';
 import type { AccessUnitSource } from '../../media/stream-source.ts';
-import { isAv1RungId } from '../broadcast.ts';
+import { isAv1RungId, isRungId } from '../broadcast.ts';
 
 /** Ids that other parts of the server give to what they make (relay/broadcast.ts, transcode). */
 export const SOURCE_VIDEO_ID = 'source-video';
 export const REPAIRED_VIDEO_ID = 'repaired-video';
 export const SOURCE_AUDIO_ID = 'source-audio';
 export const OPUS_AUDIO_ID = 'opus-audio';
+
+const FED_IDS: ReadonlySet<string> = new Set([SOURCE_VIDEO_ID, REPAIRED_VIDEO_ID, SOURCE_AUDIO_ID, OPUS_AUDIO_ID]);
+/** Whether viewers may be fed from a rendition of this id. */
+export const isFed = (renditionId: string): boolean => FED_IDS.has(renditionId) || isRungId(renditionId);
 
 const GOP_MAX_MS = 2_000;
 /** Measured in whole milliseconds by the publisher. */
