@@ -13,6 +13,7 @@ import type { DropsOptions } from '../server/drops/options.ts';
 import type { LinkCaptureOptions } from '../server/learning/link-captures.ts';
 import type { RtmpServerOptions } from '../server/ingest/rtmp/options.ts';
 import type { WhipOptions } from '../server/ingest/whip/options.ts';
+import type { MediaThreadOptions } from '../server/media-threads/options.ts';
 import type { WebRtcPortOptions } from '../server/webrtc-transport/webrtc-port.ts';
 import type { CongestionOptions } from '../server/relay/webrtc/congestion-options.ts';
 import type { WebRtcOutOptions } from '../server/relay/webrtc/options.ts';
@@ -159,7 +160,9 @@ const WEBRTC = z.strictObject({
     .max(8),
   retransmitWindowMs: DURATION_MS.min(100).max(10_000),
   native: z.enum(['auto', 'off']),
-}) satisfies z.ZodType<WebRtcPortOptions & WebRtcOutOptions>;
+  threads: z.union([z.literal('auto'), z.number().int().min(0).max(64)]),
+  threadRingMaxBytes: BYTES.min(1_048_576),
+}) satisfies z.ZodType<WebRtcPortOptions & WebRtcOutOptions & MediaThreadOptions>;
 
 const CONGESTION = z.strictObject({
   controller: z.enum(['adaptive', 'gcc', 'off']),

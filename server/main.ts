@@ -31,7 +31,6 @@ import type { DoctorFinding } from './ingest/finding.ts';
 import { RtmpServer } from './ingest/rtmp/server.ts';
 import { createWhipEndpoint } from './ingest/whip/endpoint.ts';
 import { WhipServer } from './ingest/whip/whip-server.ts';
-import { LinkCaptures } from './learning/link-captures.ts';
 import { createLearningView } from './learning-view.ts';
 import { Learning } from './learning/learning.ts';
 import { loadPolicies } from './learning/policy-files.ts';
@@ -41,8 +40,6 @@ import { createPublishGate } from './publishing.ts';
 import { createCueDates } from './relay/hls/cue-dates.ts';
 import { HlsServer } from './relay/hls/http-handler.ts';
 import { Hub } from './relay/hub.ts';
-import { WebRtcOut } from './relay/webrtc/webrtc-out.ts';
-import { createWhepEndpoint } from './relay/webrtc/whep-endpoint.ts';
 import { Ladders } from './ladders.ts';
 import { Repair } from './repair.ts';
 import { nodeFileSystem } from './replay/file-system.ts';
@@ -62,7 +59,7 @@ import { createSessionsView } from './viewer-sessions.ts';
 import { iceServerLink } from './webrtc-transport/ice-server-link.ts';
 import { announceEvents } from './hook-events.ts';
 import { Webhooks } from './webhooks/webhooks.ts';
-import { WebRtcPort } from './webrtc-transport/webrtc-port.ts';
+import { openWebRtcMedia } from './webrtc-media.ts';
 import { welcomeText } from './welcome.ts';
 
 const DEMO_NAME = 'demo';
@@ -139,7 +136,6 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   recordCues(desk, recorder);
   announceEvents(webhooks, { hub, recordings, desk, clock });
   joinCues({ desk, settings: config.cues, hub, programOffsetMs: (name) => hls.programOffsetMs(name) });
-  const webRtcPort = await WebRtcPort.open(config.webrtc, { clock, log, metrics });
   const { trace } = config.congestion;
   const traceFolder = trace.folder === '' ? '' : resolve(config.dataDir, trace.folder);
   const congestion = { ...config.congestion, trace: { ...trace, folder: traceFolder } };
@@ -147,22 +143,15 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   const policies = policyFolder === '' ? [] : await loadPolicies(resolve(PROJECT_FOLDER, policyFolder), log);
   const { capture } = config.congestion;
   const captureFolder = capture.folder === '' ? '' : resolve(config.dataDir, capture.folder);
-  const captures = new LinkCaptures({ ...capture, folder: captureFolder }, { clock, log });
   const learning = await Learning.open(
     { ...config.congestion.learning, file: resolve(config.dataDir, config.congestion.learning.file) },
     { policies, clock, log, nextRatio: () => prng.nextRatio() },
   );
-  const webRtc = new WebRtcOut({
-    settings: config.webrtc,
-    congestion,
-    policies,
-    openCapture: () => captures.open(),
-    guides: learning,
-    port: webRtcPort,
-    clock,
-    log,
-    metrics,
+  const media = await openWebRtcMedia({
+    ...{ settings: config.webrtc, congestion, capture: { ...capture, folder: captureFolder }, policies, learning },
+    ...{ gopCache: config.publish.gopCache, logLevel: config.log.level, hub, clock, prng, log, metrics },
   });
+  const { out: webRtc, port: webRtcPort } = media;
   const viewers = new ViewerList(clock);
   listWebRtcViewers(viewers, webRtc);
   const findingsOf = (name: string): readonly DoctorFinding[] => [...rtmp.findings(name), ...whipServer.findings(name)];
@@ -206,14 +195,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     encoder: () => ladders.encoder,
   });
   const tokens = new TokenIssuer(config.watch.tokens, { keys: tokenKeys, clock, log });
-  const whep = createWhepEndpoint({
-    out: webRtc,
-    clock,
-    findBroadcast: (name) => hub.find(name),
-    audience: summaries,
-    authorise: () => true,
-    lacking: ({ name }) => repair.lackingPictureOf(name),
-  });
+  const whep = media.endpoint({ audience: summaries, lacking: ({ name }) => repair.lackingPictureOf(name) });
   const http = new HttpServer({
     settings: config.http,
     tls: config.tls,
@@ -256,7 +238,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
 
   drain.add('rtmp', (reason) => rtmp.close(reason));
   drain.add('whip', async (reason) => whipServer.close(reason));
-  drain.add('webrtc', (reason) => webRtc.close(reason));
+  drain.add('webrtc', (reason) => media.close(reason));
   drain.add('learning', async () => learning.close());
   drain.add('hub', (reason) => hub.close(reason));
   drain.add('http', (reason) => http.close(reason));
@@ -266,7 +248,6 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
   drain.add('replay', () => replay.close());
   drain.add('recorder', async (reason) => recorder.close(reason));
   drain.add('webrtc port', (reason) => webRtcPort.close(reason));
-  drain.add('link captures', async () => captures.settled());
   drain.add('summaries', () => summaries.close());
   drain.add('health', () => health.close());
   drain.add('ladders', () => ladders.close());
@@ -275,12 +256,11 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
 
   await rtmp.listen();
   const { http: httpPort, https: httpsPort } = await http.listen();
-  const webRtcPortNumber = webRtcPort.endpoints[0]?.port;
   log.info('server.ready', {
     httpPort,
     httpsPort,
     rtmpPort: rtmp.port,
-    webrtcPort: webRtcPortNumber,
+    webrtcPort: media.viewerPort,
     pid: process.pid,
   });
   process.stderr.write(
@@ -301,7 +281,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     const url = `rtmp://127.0.0.1:${rtmp.port}/live/${DEMO_NAME}${key}`;
     drain.add('demo', startDemo({ ffmpegPath: config.transcode.ffmpegPath, url }, { clock, log }));
   }
-  const selfTest = await webRtcPort.selfTest();
+  const selfTest = await media.selfTest();
   log.info('webrtc.self-test', { isOk: selfTest.isOk, results: selfTest.results });
   for (const advice of selfTest.advice) {
     process.stderr.write(`  ${advice}\n`);

@@ -11,7 +11,7 @@ import type { AccessUnitSource } from '../server/media/stream-source.ts';
 import type { Track, VideoTrack } from '../server/media/track.ts';
 import type { Log } from '../server/observability/log.ts';
 import type { Metrics } from '../server/observability/metrics.ts';
-import type { BackoffOptions } from './backoff.ts';
+import type { BackoffOptions } from '../server/base/backoff.ts';
 import { GOP_SAFE_MAX_MS } from './essentials-plan.ts';
 import { inputArgs, usualRateFps } from './ffmpeg-args.ts';
 import type { FfmpegJob, StartFfmpeg } from './ffmpeg-process.ts';

@@ -32,7 +32,7 @@ export const clockZeroMs = (): number => Number(process.hrtime.bigint()) / 1e6 -
 /** For a thread that is told instants of another one, whose zero this is: `nowMs` is the same in both. */
 export const clockWithZero = (zeroMs: number): Clock => {
   const shiftMs = clockZeroMs() - zeroMs;
-  return { nowMs: () => performance.now() + shiftMs, wallMs: systemClock.wallMs };
+  return { nowMs: () => performance.now() + shiftMs, wallMs: () => systemClock.wallMs() };
 };
 
 /** A clock for tests: it stands still until told to move. */

@@ -51,8 +51,13 @@ export class HubFeed {
     }
   }
 
-  /** All that is there is told now, and every change from now on; units are in the ring from the position on. */
-  attach(post: Post): { readonly position: RingPosition; readonly detach: () => void } {
+  /** What is pushed from now on is in the ring from here on. */
+  get position(): RingPosition {
+    return this.#writer.position;
+  }
+
+  /** All that is there is told now, and every change from now on. The returned function ends it. */
+  attach(post: Post): () => void {
     for (const fed of this.#broadcasts.values()) {
       post(messageOfBroadcast(fed));
       for (const rendition of fed.renditions.values()) {
@@ -63,7 +68,7 @@ export class HubFeed {
       }
     }
     this.#posts.add(post);
-    return { position: this.#writer.position, detach: () => this.#posts.delete(post) };
+    return () => this.#posts.delete(post);
   }
 
   #follow(broadcast: BroadcastView): void {

@@ -11,7 +11,7 @@ import { silentLog } from '../../server/observability/log.ts';
 import { Metrics } from '../../server/observability/metrics.ts';
 import { Rendition } from '../../server/relay/rendition.ts';
 import { planAv1 } from '../../transcode/av1/av1-plan.ts';
-import { BACKOFF_DEFAULTS } from '../../transcode/backoff.ts';
+import { BACKOFF_DEFAULTS } from '../../server/base/backoff.ts';
 import { LADDER_DEFAULTS, SPEEDS_DEFAULT, planLadder, type Rung } from '../../transcode/ladder-plan.ts';
 import { Ladder, LADDER_RUN_DEFAULTS } from '../../transcode/ladder.ts';
 import { bdRateOf, compareRung, type Measure, type RungComparison, type Span } from '../quality/compare.ts';

@@ -257,8 +257,8 @@ export class BroadcastOutput {
   }
 
   #isFit(rendition: PacketisedRendition): boolean {
-    const isFed = this.#feeds.get(rendition.source.id)?.rendition === rendition;
-    return isFed && isPlayable(rendition.source);
+    const isThere = this.#feeds.get(rendition.source.id)?.rendition === rendition;
+    return isThere && isPlayable(rendition.source);
   }
 
   #renditionOf(source: AccessUnitSource | undefined): PacketisedRendition | undefined {

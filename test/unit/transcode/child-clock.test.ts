@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { Prng } from '../../../server/base/prng.ts';
 import type { AccessUnit } from '../../../server/media/access-unit.ts';
 import type { Track } from '../../../server/media/track.ts';
-import { BACKOFF_DEFAULTS, Backoff } from '../../../transcode/backoff.ts';
+import { BACKOFF_DEFAULTS, Backoff } from '../../../server/base/backoff.ts';
 import { ChildClock } from '../../../transcode/child-clock.ts';
 import { TEST_AUDIO_TRACK, TEST_VIDEO_TRACK } from '../../support/units.ts';
 

@@ -1,5 +1,5 @@
 /** When to try again: at once after a time of health, then after doubling waits with jitter. Pure. */
-import type { Prng } from '../server/base/prng.ts';
+import type { Prng } from './prng.ts';
 
 export type BackoffOptions = { readonly firstMs: number; readonly maxMs: number; readonly healthyAfterMs: number };
 
