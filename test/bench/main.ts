@@ -17,6 +17,7 @@ import { ladderBench, ladderCostBench } from './ladder.ts';
 import { latencyBench } from './latency.ts';
 import { mediaPlaneBench } from './media-plane.ts';
 import { mediaPlaneServersBench } from './media-plane-servers.ts';
+import { mediaThreadsBench } from './media-threads.ts';
 import { memoryBench } from './memory.ts';
 import { narrowbandBench } from './narrowband.ts';
 import { pinnedLoadBench } from './pinned-load.ts';
@@ -33,6 +34,7 @@ const BENCHES: readonly Bench[] = [
   cuesBench,
   mediaPlaneBench,
   mediaPlaneServersBench,
+  mediaThreadsBench,
   feedbackBench,
   sharingBench,
   pinnedLoadBench,

@@ -13,7 +13,7 @@ export type RingReaderReport = { takenCount: number; lostCount: number; tornCoun
 const { memory, lastDts, restMs } = workerData as RingReaderOrder;
 const reader = new RingReader(memory, { totalBytes: 0, sequence: 0 });
 const report: RingReaderReport = { takenCount: 0, lostCount: 0, tornCount: 0 };
-parentPort?.postMessage({ isReady: true });
+parentPort?.postMessage({ isReady: true }, []);
 // To wait for memory keeps no thread alive.
 const alive = setInterval(() => undefined, 1_000);
 
@@ -36,4 +36,4 @@ for (let dts = -1; dts < lastDts;) {
   }
 }
 clearInterval(alive);
-parentPort?.postMessage({ ...report });
+parentPort?.postMessage({ ...report }, []);

@@ -1,0 +1,130 @@
+/**
+ * What media threads give: WHEP viewers beside a crowd of LL-HLS viewers, which keep the main loop busy; how long an access unit takes from the hub to the kernel
+ * for all of them, and what a viewer costs, with viewers on the main thread and in one thread of their own. In turns, in one run.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { loadavg, tmpdir } from 'node:os';
+import path from 'node:path';
+import { startLoad } from '../latency/load/load-run.ts';
+import { FilePublisher } from '../latency/source/publisher.ts';
+import { makeClip } from '../support/clip.ts';
+import { SluiceProcess, metricSum } from '../support/sluice-process.ts';
+import { passMs } from '../support/wait.ts';
+import type { Bench, BenchRow } from './row.ts';
+
+const WHEP_COUNT = 40;
+const HLS_COUNT = 60;
+const DURATION_S = 20;
+/** 0, 1, 0, 1: what drifts touches both. */
+const TURN_COUNT = 2;
+
+type Turn = {
+  readonly buckets: ReadonlyMap<number, number>;
+  readonly cpuMs: number;
+  readonly aloneCpuMs: number;
+  readonly frameP99Ms: number;
+  readonly joinedCount: number;
+  readonly lagP99Ms: number;
+};
+
+const bucketsOf = (text: string): Map<number, number> =>
+  new Map(
+    [...text.matchAll(/^hub_to_kernel_seconds_bucket\{[^}]*le="([^"]+)"[^}]*\} (\S+)$/gmu)].map(
+      ([, le = '', count]) => [le === '+Inf' ? Number.POSITIVE_INFINITY : Number(le), Number(count)],
+    ),
+  );
+
+/** The upper edge of the bucket in which this part of all units lies, in ms. */
+const quantileMs = (buckets: ReadonlyMap<number, number>, ratio: number): number => {
+  const total = buckets.get(Number.POSITIVE_INFINITY) ?? 0;
+  const edges = [...buckets].toSorted(([a], [b]) => a - b);
+  return 1000 * (edges.find(([, count]) => count >= ratio * total)?.[0] ?? Number.NaN);
+};
+
+const runTurn = async (clip: string, threads: number): Promise<Turn> => {
+  const sluice = await SluiceProcess.start({
+    config: { ladder: { enabled: false }, webrtc: { threads, requestsPerMinute: 10_000, joinsPerS: 20 } },
+  });
+  const publisher = new FilePublisher({ path: clip, url: sluice.rtmpUrl('load') });
+  const common = { durationS: DURATION_S, joinsPerS: 10, processCount: 1 };
+  try {
+    await sluice.waitState('load', 'live');
+    const hls = await startLoad({
+      ...common,
+      durationS: DURATION_S + 10,
+      target: { kind: 'hls', url: sluice.playlistUrl('load') },
+      viewerCount: HLS_COUNT,
+    });
+    const aloneFromMs = sluice.cpuMs({ withChildren: false });
+    await passMs(5_000);
+    const aloneCpuMs = (sluice.cpuMs({ withChildren: false }) - aloneFromMs) / 5;
+    const whep = await startLoad({
+      ...common,
+      target: { kind: 'whep', url: sluice.whepUrl('load') },
+      viewerCount: WHEP_COUNT,
+    });
+    const before = bucketsOf(await sluice.metrics());
+    const fromMs = sluice.cpuMs({ withChildren: false });
+    await passMs(DURATION_S * 1_000 - 1_000);
+    const cpuMs = (sluice.cpuMs({ withChildren: false }) - fromMs) / (DURATION_S - 1);
+    const text = await sluice.metrics();
+    const buckets = new Map([...bucketsOf(text)].map(([edge, count]) => [edge, count - (before.get(edge) ?? 0)]));
+    const report = await whep.report;
+    await hls.report;
+    return {
+      ...{ buckets, cpuMs, aloneCpuMs, joinedCount: whep.joinedCount },
+      frameP99Ms: report.delayMs['frame']?.p99 ?? Number.NaN,
+      lagP99Ms: 1000 * metricSum(text, 'nodejs_eventloop_lag_p99_seconds'),
+    };
+  } finally {
+    await publisher.stop();
+    await sluice.stop();
+  }
+};
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+const rowsOf = (threads: number, turns: readonly Turn[]): BenchRow[] => {
+  const all = new Map<number, number>();
+  turns.forEach(({ buckets }) => buckets.forEach((count, edge) => all.set(edge, (all.get(edge) ?? 0) + count)));
+  const where = threads === 0 ? 'on the main thread' : `in ${threads} thread`;
+  const note = `${turns.map(({ joinedCount }) => joinedCount).join(', ')} joined, main loop late by p99 ${mean(turns.map(({ lagP99Ms }) => lagP99Ms)).toFixed(1)} ms, load average ${loadavg()[0]?.toFixed(1)}`;
+  return [
+    {
+      name: `hub to kernel for ${WHEP_COUNT} viewers ${where}, p50 at most`,
+      value: quantileMs(all, 0.5),
+      unit: 'ms',
+      note,
+    },
+    { name: `the same, p99 at most`, value: quantileMs(all, 0.99), unit: 'ms' },
+    { name: `frame delay p99 at the viewer`, value: mean(turns.map(({ frameP99Ms }) => frameP99Ms)), unit: 'ms' },
+    {
+      name: `CPU per WHEP viewer`,
+      value: mean(turns.map(({ cpuMs, aloneCpuMs }) => (cpuMs - aloneCpuMs) / WHEP_COUNT)),
+      unit: 'ms a second',
+      note: `all ${mean(turns.map(({ cpuMs }) => cpuMs)).toFixed(0)} ms, ${HLS_COUNT} LL-HLS viewers alone ${mean(turns.map(({ aloneCpuMs }) => aloneCpuMs)).toFixed(0)} ms`,
+    },
+  ];
+};
+
+export const mediaThreadsBench: Bench = {
+  name: 'media-threads',
+  run: async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'sluice-bench-'));
+    try {
+      const clip = await makeClip({ folder, bitrateBps: 2_500_000, durationS: 20, withSound: true });
+      const turns = new Map<number, Turn[]>([
+        [0, []],
+        [1, []],
+      ]);
+      for (let turn = 0; turn < TURN_COUNT; turn += 1) {
+        for (const [threads, done] of turns) {
+          done.push(await runTurn(clip, threads));
+        }
+      }
+      return [...turns].flatMap(([threads, done]) => rowsOf(threads, done));
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  },
+};
