@@ -22,6 +22,9 @@ import { WEBRTC_PORT_DEFAULTS } from '../../server/webrtc-transport/webrtc-port.
 import type { RequestOptions } from './webrtc-setup.ts';
 import { ToldAudience } from './webrtc-setup.ts';
 
+/** No folder can be made there: nothing is read and nothing kept. */
+const NOWHERE = '/dev/null/learned.json';
+
 export type ThreadedSetup = {
   readonly hub: Hub;
   readonly broadcast: Broadcast;
@@ -54,7 +57,7 @@ export const openThreadedSetup = async (options: {
   }
   const prng = new Prng(7);
   const learning = await Learning.open(
-    { ...LEARNING_DEFAULTS, file: '/nonexistent/learned.json' },
+    { ...LEARNING_DEFAULTS, file: NOWHERE },
     { policies: [], clock: systemClock, log: silentLog, nextRatio: () => prng.nextRatio() },
   );
   const workers: Worker[] = [];

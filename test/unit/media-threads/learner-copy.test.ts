@@ -9,6 +9,8 @@ import type { LearnerNote } from '../../../server/learning/session-plans.ts';
 import { LearnerCopy } from '../../../server/media-threads/learner-copy.ts';
 import { silentLog } from '../../../server/observability/log.ts';
 
+/** No folder can be made there: nothing is read and nothing kept. */
+const NOWHERE = '/dev/null/learned.json';
 const VIEWER = { viewerId: '00ff', smoothnessRatio: 0.5 };
 const FEATURES = [1, 0, 0, 0, 0, 0, 0, 0, 0];
 const LESSON = { features: FEATURES, utility: 0.7, logStall: -4, seconds: 60 };
@@ -16,7 +18,7 @@ const LESSON = { features: FEATURES, utility: 0.7, logStall: -4, seconds: 60 };
 const openLearning = async (): Promise<Learning> => {
   const prng = new Prng(3);
   return Learning.open(
-    { ...LEARNING_DEFAULTS, file: '/nonexistent/learned.json', holdoutRatio: 0 },
+    { ...LEARNING_DEFAULTS, file: NOWHERE, holdoutRatio: 0 },
     { policies: [], clock: new ManualClock(), log: silentLog, nextRatio: () => prng.nextRatio() },
   );
 };

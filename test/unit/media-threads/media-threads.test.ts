@@ -241,6 +241,34 @@ test('when the server closes every viewer is told by BYE before the threads end'
   });
 });
 
+test('a thread is started again on the port that viewers know, whatever held it before', async () => {
+  // Numbers that were free a moment ago: somebody else may have taken them by now.
+  const setup = await withinValue(WAIT_MAX_MS, 'two ports in a row', async () => {
+    const drawn = await openThreadedSetup({ threads: 1, controller: 'off' });
+    const port = drawn.media.viewerPort ?? 0;
+    await drawn.close();
+    return openThreadedSetup({ threads: 1, controller: 'off', port }).catch(() => undefined);
+  });
+  const stop = publish(setup);
+  clientsOf.set(setup, []);
+  try {
+    await within(WAIT_MAX_MS, 'the broadcast is live', () => setup.broadcast.state === 'live');
+    const first = await join(setup);
+    await seesMore(first);
+    await setup.workers[0]?.terminate();
+    await within(WAIT_MAX_MS, 'it runs again', async () =>
+      /^media_threads_running 1$/mu.test(await setup.metrics.render()),
+    );
+    const second = await join(setup);
+    await seesMore(second);
+    assert.equal(portOf(second), portOf(first));
+  } finally {
+    stop();
+    clientsOf.get(setup)?.forEach((client) => client.close());
+    await setup.close();
+  }
+});
+
 test('a port that is taken is said at the start, and nothing is left running', async () => {
   const first = await openThreadedSetup({ threads: 1, controller: 'off' });
   const taken = first.media.viewerPort ?? 0;
