@@ -12,12 +12,7 @@ import { PacketisedRendition } from './packetised-rendition.ts';
 import { RenditionMeter } from './rendition-meter.ts';
 import type { MeasuredRendition, RenditionOffer } from './rendition-offer.ts';
 import { offerOf } from './rendition-offer.ts';
-import {
-  isFed,
-  isPlayable,
-  selectAudio,
-  selectVideo,
-} from './rendition-selector.ts';
+import { isFed, isPlayable, selectAudio, selectVideo } from './rendition-selector.ts';
 import type { ViewerSession } from './viewer-session.ts';
 
 type Feed = MeasuredRendition & { readonly stop: () => void };

@@ -15,6 +15,7 @@ import { DEFAULT_RTMP_OPTIONS } from '../../../server/ingest/rtmp/options.ts';
 import { HLS_DEFAULTS } from '../../../server/relay/hls/http-handler.ts';
 import { RECORDER_DEFAULTS } from '../../../server/replay/options.ts';
 import { CONGESTION_DEFAULTS } from '../../../server/relay/webrtc/congestion-options.ts';
+import { MEDIA_THREAD_DEFAULTS } from '../../../server/media-threads/options.ts';
 import { WEBRTC_OUT_DEFAULTS } from '../../../server/relay/webrtc/options.ts';
 import { WEBRTC_PORT_DEFAULTS } from '../../../server/webrtc-transport/webrtc-port.ts';
 import { ESSENTIALS_DEFAULTS } from '../../../transcode/essentials.ts';
@@ -39,7 +40,7 @@ test('default.yaml says what the parts default to', () => {
   assert.deepEqual(config.watch, { tokens: PLAYBACK_TOKEN_DEFAULTS, shares: SHARE_DEFAULTS });
   assert.deepEqual(config.sockets, DEFAULT_SOCKET_OPTIONS);
   assert.deepEqual(config.rtmp, DEFAULT_RTMP_OPTIONS);
-  assert.deepEqual(config.webrtc, { ...WEBRTC_PORT_DEFAULTS, ...WEBRTC_OUT_DEFAULTS });
+  assert.deepEqual(config.webrtc, { ...WEBRTC_PORT_DEFAULTS, ...WEBRTC_OUT_DEFAULTS, ...MEDIA_THREAD_DEFAULTS });
   assert.deepEqual(config.congestion, { ...CONGESTION_DEFAULTS, capture: LINK_CAPTURE_DEFAULTS });
   assert.deepEqual(config.hls, hls);
   assert.deepEqual(config.transcode, ESSENTIALS_DEFAULTS);
