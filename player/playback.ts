@@ -446,8 +446,8 @@ export class Playback implements MediaPlayer {
       case 'cue-withdrawn':
         return this.#onCueMessage(message);
       case 'closing':
-        // Said before the socket or the session ends; either end is seen by itself, and a picture that goes on is kept.
-        return undefined;
+        // Said before the socket or the session ends; either end is seen by itself, and a picture that goes on is kept. But here there is none.
+        return message.reason === 'media_thread_died' ? this.#feed({ type: 'whep-session-lost' }) : undefined;
     }
   }
 

@@ -20,6 +20,8 @@ export type LiveEvent =
   | { readonly type: 'whep-unreachable' }
   /** ICE or DTLS says the way is gone, or the server ended the session. `final`: it will not come back. */
   | { readonly type: 'whep-path-lost'; readonly final: boolean }
+  /** The server has lost the session, and takes a new one at once. */
+  | { readonly type: 'whep-session-lost' }
   /** Frames move, for the first time or again. */
   | { readonly type: 'picture'; readonly transport: Transport }
   | { readonly type: 'stalled'; readonly transport: Transport }
@@ -130,6 +132,8 @@ export class LiveMachine {
         return this.#whepUnreachable(nowMs);
       case 'whep-path-lost':
         return this.#whepPathLost(event.final, nowMs);
+      case 'whep-session-lost':
+        return this.#whepSessionLost(nowMs);
       case 'picture':
         return event.transport === 'whep' ? this.#whepPicture() : this.#hlsPicture(nowMs);
       case 'stalled':
@@ -221,6 +225,15 @@ export class LiveMachine {
     this.#pictureDueAtMs = null;
     if (this.#isLive()) {
       this.#fallBack('path-lost', nowMs);
+    }
+  }
+
+  /** Nothing is wrong with the way: another session is as good as this one was. */
+  #whepSessionLost(nowMs: number): void {
+    if (this.#hls === 'closed' && this.#whep !== 'closed' && this.#isLive()) {
+      this.#restart(nowMs, 'session-lost');
+    } else {
+      this.#whepPathLost(true, nowMs);
     }
   }
 

@@ -188,12 +188,19 @@ test('a thread that dies takes its viewers alone, is started again, and takes ne
   await withThreads(2, async (setup) => {
     const ended: SessionView[] = [];
     setup.media.out.listen({ onOpened: () => undefined, onClosed: (session) => ended.push(session) });
+    const sessions = createSessionsView(setup.media.out, setup.metrics);
     const [lost, kept] = [await join(setup), await join(setup)];
+    const told: string[] = [];
+    for (const [index, client] of [lost, kept].entries()) {
+      const { listen } = sessions.findBySecret(secretOf(client)) ?? assert.fail('no session');
+      listen((message) => (message.type === 'closing' ? told.push(`${index} ${message.reason}`) : undefined));
+    }
     await Promise.all([lost, kept].map(seesMore));
     const before = await packetsOut(setup);
     await setup.workers[0]?.terminate();
     await within(WAIT_MAX_MS, 'its session ends', () => ended.length === 1);
     assert.deepEqual([ended[0]?.endReason, await ended[0]?.timeline()], ['media_thread_died', []]);
+    assert.deepEqual(told, ['0 media_thread_died']);
     assert.equal((await setup.request('DELETE', pathOf(lost))).status, 404);
     await seesMore(kept);
     // Who comes at once is taken by the other.

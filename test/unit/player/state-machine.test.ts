@@ -72,6 +72,17 @@ test('a lost path leaves the last picture until LL-HLS has one', () => {
   assert.deepEqual(story.picture('ll-hls'), ['show ll-hls']);
 });
 
+test('a session that the server has lost is followed by another at once; beside LL-HLS it waits for its turn', () => {
+  const story = playingOverWhep();
+  assert.deepEqual(story.tell({ type: 'whep-session-lost' }), ['close-whep', 'open-whep']);
+  assert.equal(story.machine.view.transport, 'whep', 'its last picture is still what is seen');
+  assert.deepEqual(story.picture('whep'), ['show whep']);
+  assert.equal(story.status, 'playing');
+  const other = playingOverHls();
+  other.picture('ll-hls');
+  assert.deepEqual(other.tell({ type: 'whep-session-lost' }), []);
+});
+
 test('a path that is disconnected while frames still come is kept', () => {
   const story = playingOverWhep();
   assert.deepEqual(story.tell({ type: 'whep-path-lost', final: false }), []);
