@@ -130,6 +130,10 @@ export class MediaThread {
       return await new Promise<Calls[Name]['answer']>((resolve, reject) => {
         this.#pending.set(callId, { resolve: (value) => resolve(value as Calls[Name]['answer']), reject });
         this.tell({ kind: 'call', callId, call: { name, ask } as Call });
+        // It may have left before it was asked for.
+        if (signal?.aborted === true) {
+          abort();
+        }
       });
     } finally {
       this.#joiningCount -= name === 'http' ? 1 : 0;
