@@ -192,8 +192,8 @@ test('a thread that dies takes its viewers alone, is started again, and takes ne
     const [lost, kept] = [await join(setup), await join(setup)];
     const told: string[] = [];
     for (const [index, client] of [lost, kept].entries()) {
-      const { listen } = sessions.findBySecret(secretOf(client)) ?? assert.fail('no session');
-      listen((message) => (message.type === 'closing' ? told.push(`${index} ${message.reason}`) : undefined));
+      const view = sessions.findBySecret(secretOf(client)) ?? assert.fail('no session');
+      view.listen((message) => (message.type === 'closing' ? told.push(`${index} ${message.reason}`) : undefined));
     }
     await Promise.all([lost, kept].map(seesMore));
     const before = await packetsOut(setup);

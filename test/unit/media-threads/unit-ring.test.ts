@@ -105,16 +105,15 @@ const readInThread = async (order: Omit<RingReaderOrder, 'memory'>): Promise<Rin
   const thread = new Worker(new URL('../../support/ring-reader-thread.ts', import.meta.url), {
     workerData: { memory, ...order } satisfies RingReaderOrder,
   });
-  let report: RingReaderReport | undefined;
-  let hasEnded = false;
+  const end: { isReached: boolean; report: RingReaderReport | undefined } = { isReached: false, report: undefined };
   thread.once('message', (message: RingReaderReport) => {
-    report = message;
+    end.report = message;
   });
   thread.once('exit', () => {
-    hasEnded = true;
+    end.isReached = true;
   });
   // Bursts about as large as the ring, with the loop in between.
-  for (let dts = 0; !hasEnded; dts += 1) {
+  for (let dts = 0; !end.isReached; dts += 1) {
     writer.write(recordAt(dts, new Uint8Array((dts * 37) % 3_000).fill(dts % 251)));
     if (dts % 48 === 0) {
       await new Promise((resolve) => {
@@ -122,7 +121,7 @@ const readInThread = async (order: Omit<RingReaderOrder, 'memory'>): Promise<Rin
       });
     }
   }
-  return report ?? assert.fail('the thread ended early');
+  return end.report ?? assert.fail('the thread ended early');
 };
 
 test('a thread that is overtaken again and again never takes a unit that is half another one', async () => {
