@@ -84,12 +84,11 @@ export class Metrics {
     if (snapshots.length === 0) {
       return this.#registry.metrics();
     }
-    const summed = new Set(snapshots.flatMap((snapshot) => snapshot.map(({ name }) => name)));
-    const own = await this.snapshot();
-    const alone = own.filter(({ name }) => !summed.has(name));
-    const texts = await Promise.all(alone.map(async ({ name }) => this.#registry.getSingleMetricAsString(name)));
-    const sums = sumOf([own.filter(({ name }) => summed.has(name)), ...snapshots]);
-    return [...texts, await sums.metrics()].join('\n\n');
+    // Read once: some of what is measured begins anew when it is read.
+    const own = (await this.snapshot()).map((metric) =>
+      metric.aggregator === 'omit' ? { ...metric, aggregator: 'first' as const } : metric,
+    );
+    return sumOf([own, ...snapshots]).metrics();
   }
 
   /** Two parts may ask for the same name; they share it, as long as it is of one kind. */
