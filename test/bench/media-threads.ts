@@ -1,12 +1,17 @@
 /**
- * What media threads give: WHEP viewers beside a crowd of LL-HLS viewers, which keep the main loop busy; how long an access unit takes from the hub to the kernel
+ * What media threads give: how soon a viewer's port answers while the main loop works in long steps; and WHEP viewers beside a crowd of LL-HLS viewers, which keep the main loop busy; how long an access unit takes from the hub to the kernel
  * for all of them, and what a viewer costs, with viewers on the main thread and in one thread of their own. In turns, in one run.
  */
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { startLoad } from '../latency/load/load-run.ts';
 import { FilePublisher } from '../latency/source/publisher.ts';
+import { openThreadedSetup } from '../support/threaded-setup.ts';
+import { offerSdp } from '../support/whep-client.ts';
+import type { StunAskerOrder } from './stun-asker.ts';
 import { makeClip } from '../support/clip.ts';
 import { SluiceProcess, metricSum } from '../support/sluice-process.ts';
 import { passMs } from '../support/wait.ts';
@@ -82,6 +87,53 @@ const runTurn = async (clip: string, threads: number): Promise<Turn> => {
   }
 };
 
+const STEP_MS = 25;
+const STEP_EVERY_MS = 100;
+const ASK_COUNT = 1_500;
+const ASK_EVERY_MS = 7;
+
+/** From a viewer's request for consent to its answer, while the main loop is held up again and again: what feedback, retransmissions and pacing wait too. */
+const answersWhileBusy = async (threads: number): Promise<number[]> => {
+  const setup = await openThreadedSetup({ threads });
+  const hold = setInterval(() => {
+    for (const untilMs = performance.now() + STEP_MS; performance.now() < untilMs;) {
+      // Held up.
+    }
+  }, STEP_EVERY_MS);
+  try {
+    const headers = { 'content-type': 'application/sdp' };
+    const { status, body } = await setup.request('POST', '/whep/demo', { body: offerSdp(), headers });
+    const read = (form: RegExp): string => form.exec(String(body))?.[1] ?? '';
+    const asker = new Worker(new URL('stun-asker.ts', import.meta.url), {
+      workerData: {
+        ...{ count: ASK_COUNT, everyMs: ASK_EVERY_MS, port: Number(read(/ udp \d+ 127\.0\.0\.1 (\d+)/u)) },
+        ...{ username: `${read(/ice-ufrag:(\S+)/u)}:peer`, password: read(/ice-pwd:(\S+)/u) },
+      } satisfies StunAskerOrder,
+    });
+    const [{ answeredMs }] = (await once(asker, 'message')) as [{ answeredMs: number[] }];
+    if (status !== 201 || answeredMs.length < 0.9 * ASK_COUNT) {
+      throw new Error(`${answeredMs.length} of ${ASK_COUNT} were answered (${status})`);
+    }
+    return answeredMs.toSorted((a, b) => a - b);
+  } finally {
+    clearInterval(hold);
+    await setup.close();
+  }
+};
+
+const answerRows = async (): Promise<BenchRow[]> => {
+  const [here, there] = [await answersWhileBusy(0), await answersWhileBusy(1)];
+  const at = (values: readonly number[], ratio: number): number =>
+    values[Math.floor(ratio * values.length)] ?? Number.NaN;
+  const what = `consent answered while the main loop works ${STEP_MS} ms in each ${STEP_EVERY_MS}`;
+  return [
+    { name: `${what}, viewers on it, p50`, value: at(here, 0.5), unit: 'ms' },
+    { name: 'the same, p99', value: at(here, 0.99), unit: 'ms' },
+    { name: `${what}, viewers in a thread, p50`, value: at(there, 0.5), unit: 'ms' },
+    { name: 'the same, p99', value: at(there, 0.99), unit: 'ms' },
+  ];
+};
+
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 const rowsOf = (threads: number, turns: readonly Turn[]): BenchRow[] => {
@@ -122,7 +174,7 @@ export const mediaThreadsBench: Bench = {
           done.push(await runTurn(clip, threads));
         }
       }
-      return [...turns].flatMap(([threads, done]) => rowsOf(threads, done));
+      return [...(await answerRows()), ...[...turns].flatMap(([threads, done]) => rowsOf(threads, done))];
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
