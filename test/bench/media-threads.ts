@@ -1,6 +1,6 @@
 /**
- * What media threads give: how soon a viewer's port answers while the main loop works in long steps; and WHEP viewers beside a crowd of LL-HLS viewers, which keep the main loop busy; how long an access unit takes from the hub to the kernel
- * for all of them, and what a viewer costs, with viewers on the main thread and in one thread of their own. In turns, in one run.
+ * What media threads give: how soon a viewer's port answers while the main loop works in long steps; and, of WHEP viewers beside a crowd by LL-HLS, how
+ * long an access unit takes from the hub to the kernel for all of them, and what a viewer costs. Viewers on the main thread and in one thread of their own, in turns, in one run.
  */
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
