@@ -5,6 +5,7 @@
 import { Worker } from 'node:worker_threads';
 import { Backoff } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
+import type { PeerSignal } from '../base/http-exchange.ts';
 import { WorldError, messageOf } from '../base/errors.ts';
 import type { Prng } from '../base/prng.ts';
 import type { LearnerNote } from '../learning/session-plans.ts';
@@ -116,7 +117,7 @@ export class MediaThread {
   async ask<Name extends CallName>(
     name: Name,
     ask: Calls[Name]['ask'],
-    signal?: AbortSignal,
+    signal?: PeerSignal,
   ): Promise<Calls[Name]['answer']> {
     if (this.#worker === undefined) {
       throw died();

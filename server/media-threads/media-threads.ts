@@ -300,7 +300,8 @@ const shareOf = (
     ...settings,
     port: portAfter(settings.port, index),
     sessionMaxCount: part(settings.sessionMaxCount),
-    joinQueueMaxCount: part(settings.joinQueueMaxCount),
+    // Automatic, it follows from `joinsPerS`.
+    joinQueueMaxCount: settings.joinQueueMaxCount === 'auto' ? ('auto' as const) : part(settings.joinQueueMaxCount),
     requestsPerMinute: part(settings.requestsPerMinute),
     tcpConnectionMaxCount: part(settings.tcpConnectionMaxCount),
   };
