@@ -105,7 +105,7 @@ const LANES = [
   [
     ...['ll-hls-hlsjs', 'player-fallback', 'tls', 'tokens', 'live-fallback', 'av1-chromium', 'latency-viewers'],
     ...['replay-vod', 'player-rewind', 'studio', 'player-renditions', 'size-change', 'whip-chromium', 'av1-live'],
-    ...['latency-lab', 'congestion', 'ladder-live', 'narrowband-hlsjs'],
+    ...['latency-lab', 'congestion', 'ladder-live', 'narrowband-hlsjs', 'drops-claim', 'media-threads'],
   ],
   [
     ...['recorder-disk-full', 'recorder-kill', 'server-process', 'odd-inputs', 'av1-ladder', 'narrowband', 'ladder'],
