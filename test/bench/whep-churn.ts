@@ -131,7 +131,7 @@ const calmRows = (
   {
     name: 'alive on the heap more than before',
     ...{ value: (after.heapBytes - base.heapBytes) / 1e6, unit: 'MB', target: { max: 8 } },
-    note: `resident ${(base.rssBytes / 1e6).toFixed(0)} → ${(after.rssBytes / 1e6).toFixed(0)} MB, ${metricSum(after.metricsText, 'webrtc_out_packets_total')} packets sent`,
+    note: `outside it ${(base.externalBytes / 1e6).toFixed(0)} → ${(after.externalBytes / 1e6).toFixed(0)} MB, resident ${(base.rssBytes / 1e6).toFixed(0)} → ${(after.rssBytes / 1e6).toFixed(0)} MB, ${metricSum(after.metricsText, 'webrtc_out_packets_total')} packets sent`,
   },
 ];
 

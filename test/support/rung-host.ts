@@ -20,6 +20,8 @@ export type RungHostHeld = {
   readonly rssBytes: number;
   /** Alive after a collection, where the process may ask for one (`--expose-gc`). */
   readonly heapBytes: number;
+  /** What JavaScript's objects hold outside the heap: buffers, and what the addon says it has. */
+  readonly externalBytes: number;
   /** `/metrics`. */
   readonly metricsText: string;
 };
@@ -64,9 +66,12 @@ playLive(source, setup.feed, systemClock);
 process.on('message', () => {
   globalThis.gc?.();
   void setup.metrics.render().then((metricsText) => {
-    const { rss: rssBytes, heapUsed: heapBytes } = process.memoryUsage();
+    const { rss: rssBytes, heapUsed: heapBytes, external: externalBytes } = process.memoryUsage();
     const { sessionCount } = setup.out;
-    tell({ type: 'held', held: { sessionCount, socketCount: socketCount(), rssBytes, heapBytes, metricsText } });
+    tell({
+      type: 'held',
+      held: { sessionCount, socketCount: socketCount(), rssBytes, heapBytes, externalBytes, metricsText },
+    });
   });
 });
 process.on('disconnect', () => process.exit(0));
