@@ -30,7 +30,7 @@ constexpr size_t kCompoundMaxBytes = 65536;
 constexpr size_t kReadCount = 32;
 // Beyond, a datagram is none of ours: DTLS and RTP stay below an MTU, RTCP too.
 constexpr size_t kDatagramMaxBytes = 4096;
-// After a batch the next datagrams gather for so long: a hundred viewers send more than one a millisecond, and waking up for each costs more than
+// After a batch of RTCP the next datagrams gather for so long: a hundred viewers send more than one a millisecond, and waking up for each costs more than
 // reading it.
 constexpr uint64_t kGatherMs = 2;
 constexpr size_t kWords = 6;
@@ -243,19 +243,28 @@ void HandOver(Port* port, size_t count) {
 }
 
 void OnGathered(uv_timer_s* timer);
+void OnReadable(uv_poll_s* poll, int, int);
+
+// Media of a publisher, handshakes and STUN are not let wait.
+void Await(Port* port, bool may_gather) {
+  if (may_gather) {
+    uv_poll_stop(port->poll);
+    uv_timer_start(port->timer, OnGathered, kGatherMs, 0);
+  } else {
+    uv_poll_start(port->poll, UV_READABLE, OnReadable);
+  }
+}
 
 // However it was woken: an error of the socket is read, too, and libuv has stopped waiting for it then.
 void OnReadable(uv_poll_s* poll, int, int) {
   Port* port = static_cast<Port*>(uv_handle_get_data(reinterpret_cast<uv_handle_s*>(poll)));
   const size_t read = ReadDatagrams(port);
-  if (read < kReadCount) {
-    uv_poll_stop(poll);
-    uv_timer_start(port->timer, OnGathered, kGatherMs, 0);
-  }
   napi_handle_scope scope;
   if (read == 0 || napi_open_handle_scope(port->env, &scope) != napi_ok) {
+    Await(port, true);
     return;
   }
+  bool is_rtcp_alone = true;
   size_t word_count = 0, capacity = 0, at = 0, count = 0;
   uint32_t* words = MemoryOf<uint32_t>(port->env, port->words, napi_uint32_array, &word_count);
   uint8_t* bytes = MemoryOf<uint8_t>(port->env, port->bytes, napi_uint8_array, &capacity);
@@ -263,11 +272,13 @@ void OnReadable(uv_poll_s* poll, int, int) {
     const bool is_whole = (port->inbox->headers[index].msg_hdr.msg_flags & MSG_TRUNC) == 0;
     const bool has_room = (count + 1) * kWords <= word_count;
     if (is_whole && has_room && Describe(port, index, words + count * kWords, bytes, capacity, &at)) {
+      is_rtcp_alone = is_rtcp_alone && words[count * kWords] != kAsItCame;
       count += 1;
     } else {
       port->lost_count += 1;
     }
   }
+  Await(port, is_rtcp_alone && read < kReadCount);
   napi_env env = port->env;
   if (count > 0) {
     // May close the port; its memory goes later than this call.
