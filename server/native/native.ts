@@ -20,6 +20,8 @@ export type Native = {
   readonly rtcp: RtcpBinding;
 };
 
+const PARTS = ['srtp', 'udp', 'dtls', 'rtcp'] as const satisfies readonly (keyof Native)[];
+
 export type NativeMode = 'auto' | 'off';
 
 /** Why there is none, in words for the log. */
@@ -40,6 +42,7 @@ export const loadNative = (mode: NativeMode = 'auto'): LoadedNative => {
   }
   try {
     const native = createRequire(import.meta.url)(builtFile()) as Native;
+    assertIsWhole(native);
     assertSealsRightly(native);
     return { native, reason: undefined };
   } catch (error) {
@@ -53,6 +56,16 @@ const builtFile = (): string => {
     throw new Error(failed ?? 'it was not built');
   }
   return join(FOLDER, file);
+};
+
+/** It may be of other sources than these, where the server was started past the set-up. */
+const assertIsWhole = (native: Partial<Native>): void => {
+  const lacks = PARTS.filter((part) => native[part] === undefined);
+  if (lacks.length > 0) {
+    throw new Error(
+      `the addon that was built is another version's: it lacks ${lacks.join(', ')} (npm start builds it anew)`,
+    );
+  }
 };
 
 /** An addon built against another OpenSSL than it meets could still load. */
