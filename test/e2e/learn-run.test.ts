@@ -1,11 +1,11 @@
 /** A whole run in small: real sessions of the simulator in a real worker thread, stopped and gone on with. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { RunOptions, RunResult } from '../../learn/learn-run.ts';
-import { LearnRun } from '../../learn/learn-run.ts';
-import type { Standing } from '../../learn/progress.ts';
-import type { SearchState } from '../../learn/search.ts';
-import { syntheticTraces } from '../../learn/synthetic.ts';
+import type { RunOptions, RunResult } from '../learn/learn-run.ts';
+import { LearnRun } from '../learn/learn-run.ts';
+import type { Standing } from '../learn/progress.ts';
+import type { SearchState } from '../learn/search.ts';
+import { syntheticTraces } from '../learn/synthetic.ts';
 
 const TRACES = [...syntheticTraces('search', 1, 1), ...syntheticTraces('validation', 1, 1)];
 

@@ -1,19 +1,19 @@
-// Viewers in threads of their own, end to end on loopback: real workers, real ports, and a client that decrypts with another implementation.
+/** Viewers in threads of their own on loopback: real workers, real ports, and a client that decrypts with another implementation. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { systemClock } from '../../../server/base/clock.ts';
-import { buildAvcConfig } from '../../../server/media/h264/avc-config.ts';
-import { joinNalUnits } from '../../../server/media/h264/nal-units.ts';
-import { portAfter, threadCountOf } from '../../../server/media-threads/options.ts';
-import type { SessionView } from '../../../server/relay/webrtc/session-view.ts';
-import { createSessionsView } from '../../../server/viewer-sessions.ts';
-import { listWebRtcViewers } from '../../../server/viewer-timelines.ts';
-import { ViewerList } from '../../../server/viewer-list.ts';
-import type { VideoTrack } from '../../../server/media/track.ts';
-import type { ThreadedSetup } from '../../support/threaded-setup.ts';
-import { openThreadedSetup } from '../../support/threaded-setup.ts';
-import { within, withinValue } from '../../support/wait.ts';
-import { WhepClient, offerSdp } from '../../support/whep-client.ts';
+import { systemClock } from '../../server/base/clock.ts';
+import { buildAvcConfig } from '../../server/media/h264/avc-config.ts';
+import { joinNalUnits } from '../../server/media/h264/nal-units.ts';
+import { portAfter, threadCountOf } from '../../server/media-threads/options.ts';
+import type { SessionView } from '../../server/relay/webrtc/session-view.ts';
+import { createSessionsView } from '../../server/viewer-sessions.ts';
+import { listWebRtcViewers } from '../../server/viewer-timelines.ts';
+import { ViewerList } from '../../server/viewer-list.ts';
+import type { VideoTrack } from '../../server/media/track.ts';
+import type { ThreadedSetup } from '../support/threaded-setup.ts';
+import { openThreadedSetup } from '../support/threaded-setup.ts';
+import { within, withinValue } from '../support/wait.ts';
+import { WhepClient, offerSdp } from '../support/whep-client.ts';
 
 const SDP = { 'content-type': 'application/sdp' };
 const JSON_TYPE = { 'content-type': 'application/json' };
