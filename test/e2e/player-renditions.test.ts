@@ -84,6 +84,8 @@ test('over WHEP the menu changes the running session, by keys, and back', { time
   await within(5_000, 'the rungs are offered', async () => (await player(page, (one) => one.renditions.length)) === 3);
   await watchCurtain(page);
   const postsBefore = posts.length;
+  // A hidden one takes no focus, and nobody tells.
+  await page.locator('button.rendition').waitFor();
   await page.locator('button.rendition').focus();
   await page.keyboard.press('ArrowUp');
   assert.deepEqual(await menuOf(page), { isOpen: true, items: ['Auto', '360p', '240p', '144p'], chosen: 'Auto' });
@@ -97,6 +99,8 @@ test('over WHEP the menu changes the running session, by keys, and back', { time
   assert.deepEqual(await menuOf(page), { isOpen: false, items: ['Auto', '360p', '240p', '144p'], chosen: '144p' });
   await player(page, (one) => (one.rendition = 'h240'));
   await shows(page, 240);
+  // A hidden one takes no focus, and nobody tells.
+  await page.locator('button.rendition').waitFor();
   await page.locator('button.rendition').focus();
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('Home');
