@@ -1,8 +1,8 @@
 /**
- * Builds the native back end (server/native) with the machine's own compiler, in a few seconds and only when its sources, the headers or Node
- * have changed. Where that cannot be done it says so once, and the server goes the plain way.
+ * Builds the addons with the machine's own compiler, in a few seconds and only when their sources, the headers or Node have changed: the native back end
+ * (server/native), and what reads for a crowd of viewers (test/latency/load). Where that cannot be done it says so once, and all goes the plain way.
  *
- * `SLUICE_NATIVE_FLAGS` adds to the compiler's arguments, `SLUICE_NATIVE_FOLDER` is where it is built and found (sanitizers: server/native/README.md).
+ * `SLUICE_NATIVE_FLAGS` adds to the compiler's arguments, `SLUICE_NATIVE_FOLDER` is where the back end is built and found (sanitizers: server/native/README.md).
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -10,8 +10,18 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync }
 import { join } from 'node:path';
 import { CACHE, ROOT, filesBelow, isOnPath, readOr, say } from './machine.mjs';
 
-const FOLDER = process.env.SLUICE_NATIVE_FOLDER ?? join(CACHE, 'native');
-const BUILD = join(FOLDER, 'build.json');
+const BACK_END = {
+  what: 'the native back end',
+  folder: process.env.SLUICE_NATIVE_FOLDER ?? join(CACHE, 'native'),
+  sources: () => filesBelow('server/native/src'),
+  otherwise: 'WebRTC goes the plain way, at several times the CPU per viewer',
+};
+const CROWD_READER = {
+  what: "the reader of a load's crowd",
+  folder: join(CACHE, 'crowd-reader'),
+  sources: () => [...filesBelow('test/latency/load/native'), 'server/native/src/napi.cc', 'server/native/src/napi.h'],
+  otherwise: 'viewers of the load read for themselves, and cost several times as much',
+};
 const HEADERS = 'node_modules/node-api-headers/include';
 /** Bound at once: where Node lacks a function, loading fails instead of the first call. libcrypto is not linked, Node has it. */
 const FLAGS = ['-std=c++17', '-O2', '-g1', '-fPIC', '-shared', '-fvisibility=hidden', '-Wall', '-Wextra', '-Wl,-z,now'];
@@ -30,49 +40,60 @@ const digestOf = (sources, flags) => {
     .slice(0, 16);
 };
 
-const note = (build) => {
-  mkdirSync(FOLDER, { recursive: true });
+const note = ({ folder }, build) => {
+  const path = join(folder, 'build.json');
+  mkdirSync(folder, { recursive: true });
   // Another start may read it at this moment.
-  writeFileSync(`${BUILD}.${process.pid}`, JSON.stringify(build));
-  renameSync(`${BUILD}.${process.pid}`, BUILD);
+  writeFileSync(`${path}.${process.pid}`, JSON.stringify(build));
+  renameSync(`${path}.${process.pid}`, path);
 };
 
-const goPlain = (reason) => {
-  say(`no native back end: ${reason}. WebRTC goes the plain way, at several times the CPU per viewer.`);
-  note({ failed: reason });
+const goPlain = (addon, reason) => {
+  say(`not built, ${addon.what}: ${reason}. ${addon.otherwise}.`);
+  note(addon, { failed: reason });
 };
 
 /** Compiles to a name of its own, so that a server that runs keeps what it has loaded. */
-const compile = (compiler, args, file) => {
-  const unfinished = join(FOLDER, `${file}.${process.pid}`);
+const compile = (addon, compiler, args, file) => {
+  const { folder } = addon;
+  const unfinished = join(folder, `${file}.${process.pid}`);
   const { status, stderr } = spawnSync(compiler, [...args, '-o', unfinished], { cwd: ROOT, encoding: 'utf8' });
   if (status !== 0) {
     rmSync(unfinished, { force: true });
     const first = (stderr ?? '').split('\n').find((line) => line.includes('error')) ?? `exit code ${status}`;
-    return goPlain(`${compiler} failed (${first.trim()})`);
+    return goPlain(addon, `${compiler} failed (${first.trim()})`);
   }
-  renameSync(unfinished, join(FOLDER, file));
-  note({ file });
-  for (const old of readdirSync(FOLDER).filter((name) => name.endsWith('.node') && name !== file)) {
-    rmSync(join(FOLDER, old), { force: true });
+  renameSync(unfinished, join(folder, file));
+  note(addon, { file });
+  for (const old of readdirSync(folder).filter((name) => name.endsWith('.node') && name !== file)) {
+    rmSync(join(folder, old), { force: true });
   }
 };
 
-export const ensureNative = () => {
+const ensureAddon = (addon) => {
   const flags = [...FLAGS, ...(process.env.SLUICE_NATIVE_FLAGS ?? '').split(' ').filter((flag) => flag !== '')];
-  const sources = filesBelow('server/native/src');
+  const sources = addon.sources();
   const file = `sluice-${digestOf(sources, flags)}.node`;
-  if (readOr(BUILD, '') === JSON.stringify({ file }) && existsSync(join(FOLDER, file))) {
+  if (
+    readOr(join(addon.folder, 'build.json'), '') === JSON.stringify({ file }) &&
+    existsSync(join(addon.folder, file))
+  ) {
     return;
   }
   if (process.platform !== 'linux') {
-    return goPlain(`it is made for Linux, this is ${process.platform}`);
+    return goPlain(addon, `it is made for Linux, this is ${process.platform}`);
   }
   const compiler = findCompiler();
   if (compiler === undefined) {
-    return goPlain('there is no C++ compiler (Debian, Ubuntu: apt-get install g++)');
+    return goPlain(addon, 'there is no C++ compiler (Debian, Ubuntu: apt-get install g++)');
   }
-  say('building the native back end …');
-  mkdirSync(FOLDER, { recursive: true });
-  compile(compiler, [...flags, `-I${HEADERS}`, ...sources.filter((path) => path.endsWith('.cc'))], file);
+  say(`building ${addon.what} …`);
+  mkdirSync(addon.folder, { recursive: true });
+  const units = sources.filter((path) => path.endsWith('.cc'));
+  compile(addon, compiler, [...flags, `-I${HEADERS}`, '-Iserver/native/src', ...units], file);
 };
+
+export const ensureNative = () => ensureAddon(BACK_END);
+
+/** Of the load tool alone. */
+export const ensureCrowdReader = () => ensureAddon(CROWD_READER);

@@ -16,7 +16,7 @@ import {
   filesBelow,
   findNode,
 } from './machine.mjs';
-import { ensureNative } from './native.mjs';
+import { ensureCrowdReader, ensureNative } from './native.mjs';
 
 const [task, ...args] = process.argv.slice(2);
 
@@ -136,6 +136,7 @@ const AGAIN_MAX_COUNT = 2;
 /** Everything a submission must pass. Browsers and ffmpeg share two cores. */
 const test = async (node, env) => {
   await check(node);
+  ensureCrowdReader();
   const bound = `--test-timeout=${env.SLUICE_SIZE === 'soak' ? SOAK_TEST_MAX_MS : TEST_MAX_MS}`;
   step(node, 'fuzz', ['--test', '--test-concurrency=2', bound, ...testFiles('fuzz')], env);
   const pathOf = (name) => `test/e2e/${name}.test.ts`;
@@ -205,6 +206,7 @@ const TASKS = {
     ensureBrowser();
     ensurePlayer(node);
     ensureNative();
+    ensureCrowdReader();
     bench(node, args);
   },
   latency: (node) => {
@@ -212,10 +214,12 @@ const TASKS = {
     ensureBrowser();
     ensurePlayer(node);
     ensureNative();
+    ensureCrowdReader();
     become(node, ['--disable-warning=ExperimentalWarning', 'test/latency/main.ts', ...args]);
   },
   load: (node) => {
     ensureNative();
+    ensureCrowdReader();
     become(node, ['test/latency/load/load.ts', ...args]);
   },
   ladder: (node) => {

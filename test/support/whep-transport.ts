@@ -50,8 +50,10 @@ export type WhepTransportOptions = {
   readonly isCrowd?: boolean;
   /** SRTP protection profiles offered (not of a crowd), best first: 7 is AEAD_AES_128_GCM, 1 is AES_CM_128_HMAC_SHA1_80. */
   readonly srtpProfiles?: readonly number[];
-  /** RTP and RTCP, still protected; may come before the keys. */
-  readonly onMedia: (datagram: Buffer) => void;
+  /** Reads the socket in our place; see test/latency/load/crowd-reader.ts. What ends it; undefined: it cannot. */
+  readonly readBy?: (socket: Socket, onDatagram: (datagram: Buffer, atMs: number) => void) => (() => void) | undefined;
+  /** RTP and RTCP, still protected; may come before the keys. `atMs`: when it came. */
+  readonly onMedia: (datagram: Buffer, atMs: number) => void;
   /** The peer ended DTLS. */
   readonly onEnd?: (reason: string) => void;
 };
@@ -81,6 +83,9 @@ export class WhepTransport {
   readonly #socket: Socket;
   readonly #tieBreaker = randomBytes(8);
   readonly #pendingChecks = new Map<string, number>();
+  /** Whom the socket is connected to: nobody else is heard. */
+  #peer: { readonly address: string; readonly port: number } = { address: '', port: 0 };
+  #endReading: (() => void) | undefined;
   #onReachable: () => void = () => undefined;
   #dtls: DtlsClientHandshake | DtlsHandshake | undefined;
   /** DTLS that came before ICE was done with: the peer may see us first. */
@@ -107,7 +112,7 @@ export class WhepTransport {
     this.#socket = createSocket({ type: family, recvBufferSize: RECEIVE_BUFFER_BYTES });
     // A refused datagram is the peer's absence, which consent tells.
     this.#socket.on('error', () => undefined);
-    this.#socket.on('message', (datagram, from) => this.#onDatagram(datagram, from));
+    this.#socket.on('message', (datagram) => this.#onDatagram(datagram, performance.now()));
   }
 
   /**
@@ -186,15 +191,18 @@ export class WhepTransport {
       clearInterval(this.#checks);
       clearInterval(this.#dtlsTimer);
       this.#dtls?.close();
+      this.#endReading?.();
       this.#socket.close();
     }
   }
 
   async #reach(): Promise<void> {
     const peer = await this.#peerAddress();
+    this.#peer = peer;
     await new Promise<void>((resolve) => {
       this.#socket.connect(peer.port, peer.address, resolve);
     });
+    this.#endReading = this.#options.readBy?.(this.#socket, (datagram, atMs) => this.#onDatagram(datagram, atMs));
     const reached = new Promise<void>((resolve) => {
       this.#onReachable = resolve;
     });
@@ -260,30 +268,31 @@ export class WhepTransport {
     );
   }
 
-  #onDatagram(datagram: Buffer, from: { address: string; port: number }): void {
-    this.#heardAtMs = performance.now();
+  #onDatagram(datagram: Buffer, atMs: number): void {
+    this.#heardAtMs = atMs;
     const first = datagram[0] ?? 0;
     if (first >= 128 && first < 192) {
-      this.#options.onMedia(datagram);
+      this.#options.onMedia(datagram, atMs);
     } else if (first >= 20 && first < 64) {
       this.#onDtls(datagram);
     } else if (isStun(datagram)) {
-      this.#onStun(datagram, from);
+      this.#onStun(datagram, atMs);
     }
   }
 
   #onDtls(datagram: Buffer): void {
+    const own = Buffer.from(datagram);
     if (this.#dtls !== undefined) {
-      this.#dtls.onDatagram(datagram, performance.now());
+      this.#dtls.onDatagram(own, performance.now());
     } else if (this.#earlyDtls.length < CHECK_PENDING_MAX_COUNT) {
-      this.#earlyDtls.push(datagram);
+      this.#earlyDtls.push(own);
     }
   }
 
-  #onStun(datagram: Buffer, from: { address: string; port: number }): void {
+  #onStun(datagram: Buffer, atMs: number): void {
     const message = parseStun(datagram);
     if (message.type === STUN_BINDING_REQUEST && hasValidIntegrity(message, this.#own.password)) {
-      this.send(buildBindingSuccess(message, { ...from, password: this.#own.password }));
+      this.send(buildBindingSuccess(message, { ...this.#peer, password: this.#own.password }));
       return;
     }
     const key = Buffer.from(message.transactionId).toString('hex');
@@ -294,7 +303,7 @@ export class WhepTransport {
       hasValidIntegrity(message, this.description.ice.password)
     ) {
       this.#pendingChecks.delete(key);
-      const rttMs = performance.now() - sentAtMs;
+      const rttMs = atMs - sentAtMs;
       this.#rttMs = this.#rttMs === undefined ? rttMs : this.#rttMs + RTT_SMOOTHING * (rttMs - this.#rttMs);
       this.#onReachable();
     }

@@ -1,4 +1,5 @@
 /** WHEP viewers for the crowd: what is summed over them. */
+import { CrowdReader } from './crowd-reader.ts';
 import { KindTally, type CrowdViewer, type ViewerKind } from './viewer-kind.ts';
 import { WhepViewer } from './whep-viewer.ts';
 
@@ -8,9 +9,10 @@ const BLACK_AFTER_MS = 3_000;
 export const createWhepKind = (options: { url: string; bearer?: string; lossRatio?: number }): ViewerKind => {
   const tally = new KindTally();
   const viewers = new Set<WhepViewer>();
+  const reader = CrowdReader.open();
   const open = (onEnd: (code: string) => void): CrowdViewer => {
     const viewer = new WhepViewer({
-      ...{ whepUrl: options.url, onEnd, lossRatio: options.lossRatio ?? 0 },
+      ...{ whepUrl: options.url, onEnd, lossRatio: options.lossRatio ?? 0, reader },
       ...(options.bearer === undefined ? {} : { bearer: options.bearer }),
     });
     viewers.add(viewer);

@@ -21,6 +21,7 @@ import { SrtcpContext } from '../../../server/webrtc-transport/srtp.ts';
 import { openSrtp, type WeriftRtpSession } from '../../support/werift-srtp.ts';
 import { WhepTransport, type WhepStages } from '../../support/whep-transport.ts';
 import { offerSdp } from '../../support/whep-client.ts';
+import type { CrowdReader } from './crowd-reader.ts';
 import { beginsKeyframe } from './h264-keyframe.ts';
 import { NACK_TICK_MS } from '../../../server/media/rtp/nack-scheduler.ts';
 import { readAnswer, type WhepAnswer } from './whep-answer.ts';
@@ -70,6 +71,8 @@ export type WhepViewerOptions = {
   readonly bearer?: string;
   /** Of the media that comes, so much is dropped unread. */
   readonly lossRatio?: number;
+  /** Reads for all viewers of the process; without it, each for himself. */
+  readonly reader?: CrowdReader | undefined;
   /** The session is over and nobody here wanted it: `ENDED_BY_SERVER`, `CONSENT_LOST`. */
   readonly onEnd?: (reason: string) => void;
 };
@@ -122,7 +125,8 @@ export class WhepViewer {
         return answer;
       },
       mediaHost: new URL(this.#options.whepUrl).hostname.replaceAll(/[[\]]/gu, ''),
-      onMedia: (datagram) => this.#onMedia(datagram),
+      readBy: (socket, onDatagram) => this.#options.reader?.take(socket, onDatagram),
+      onMedia: (datagram, atMs) => this.#onMedia(datagram, atMs),
       // Before it has joined, that is a join that failed.
       onEnd: () => {
         if (this.#transport !== undefined) {
@@ -211,7 +215,7 @@ export class WhepViewer {
     return lostCount;
   }
 
-  #onMedia(datagram: Buffer): void {
+  #onMedia(datagram: Buffer, atMs: number): void {
     if (this.#lossRatio > 0 && this.#losses.nextRatio() < this.#lossRatio) {
       return;
     }
@@ -219,9 +223,9 @@ export class WhepViewer {
     if (datagram.byteLength < 12 || this.#answer === undefined) {
       this.#unreadableCount += 1;
     } else if (second >= 192 && second <= 223) {
-      this.#onRtcp(datagram);
+      this.#onRtcp(datagram, atMs);
     } else {
-      this.#onRtp(datagram, this.#answer, performance.now());
+      this.#onRtp(datagram, this.#answer, atMs);
     }
   }
 
@@ -300,14 +304,14 @@ export class WhepViewer {
     }
   }
 
-  #onRtcp(datagram: Buffer): void {
+  #onRtcp(datagram: Buffer, nowMs: number): void {
     try {
       const items = this.#rtcpIn === undefined ? [] : parseRtcp(this.#rtcpIn.unprotect(datagram));
       for (const item of items) {
         const sender = item.type === 'sender-report' ? this.#senders.get(item.ssrc) : undefined;
         if (item.type === 'sender-report' && sender !== undefined) {
           sender.reportNtp32 = ntpMiddle32(item.ntp);
-          sender.reportAtMs = performance.now();
+          sender.reportAtMs = nowMs;
         } else if (item.type === 'bye') {
           this.#end('ENDED_BY_SERVER');
         }
