@@ -44,6 +44,8 @@ const OPEN_MAX_COUNT = 5_000;
 /** Servers send a backlog at the start, some with bent timestamps. */
 const SETTLE_MS = 2_000;
 const SENDER_MAX_COUNT = 8;
+/** Media that comes with the last of the handshake, read in one go, before we know the keys. */
+const EARLY_MAX_COUNT = 512;
 
 /** From the POST, in ms; null: did not happen. */
 export type WhepJoin = WhepStages & {
@@ -93,6 +95,7 @@ export class WhepViewer {
   #rtcpOut: SrtcpContext | undefined;
   #rtcpIn: SrtcpContext | undefined;
   #srtp: WeriftRtpSession | undefined;
+  readonly #early: { readonly datagram: Buffer; readonly atMs: number }[] = [];
   #timer: NodeJS.Timeout | undefined;
   #nackTimer: NodeJS.Timeout | undefined;
   #tickCount = 0;
@@ -142,6 +145,7 @@ export class WhepViewer {
     this.#rtcpOut = new SrtcpContext({ profile, key: localKey, salt: localSalt });
     this.#rtcpIn = new SrtcpContext({ profile, key: remoteKey, salt: remoteSalt });
     this.#srtp = openSrtp(transport.keys);
+    this.#early.splice(0).forEach(({ datagram, atMs }) => this.#onMedia(datagram, atMs));
     this.#timer = setInterval(() => this.#tick(), FEEDBACK_EVERY_MS);
   }
 
@@ -216,6 +220,12 @@ export class WhepViewer {
   }
 
   #onMedia(datagram: Buffer, atMs: number): void {
+    if (this.#srtp === undefined) {
+      if (this.#early.length < EARLY_MAX_COUNT) {
+        this.#early.push({ datagram: Buffer.from(datagram), atMs });
+      }
+      return;
+    }
     if (this.#lossRatio > 0 && this.#losses.nextRatio() < this.#lossRatio) {
       return;
     }
