@@ -10,6 +10,8 @@ import { AEAD_AES_128_GCM } from './dtls.ts';
 
 /** Few enough that the first of many viewers does not wait for the last, enough that a call costs nothing beside them. */
 const BATCH_COUNT = 128;
+/** Different ones that are remembered from one call to the next: those of a large keyframe, which every viewer gets. */
+const PAYLOAD_MAX_COUNT = 512;
 /** The kernel's buffer was full: it is asked again after this. */
 const RETRY_AFTER_MS = 1;
 const GCM_SALT_BYTES = 12;
@@ -21,7 +23,7 @@ export class PacketBatch {
   /** `PACKET_WORDS` for each packet. */
   readonly words = new Uint32Array(BATCH_COUNT * PACKET_WORDS);
   readonly #native: UdpBatchBinding;
-  #payloads: Uint8Array[] = [];
+  readonly #payloads: Uint8Array[] = [];
   readonly #places = new Map<Uint8Array, number>();
   #nextPlace = 0;
   #count = 0;
@@ -73,12 +75,11 @@ export class PacketBatch {
       return;
     }
     const count = this.#count;
-    const payloads = this.#payloads;
     this.#count = 0;
-    this.#payloads = [];
-    this.#places.clear();
-    this.#nextPlace = 0;
-    this.#waitFor(this.#native.send(this.words, count, payloads));
+    this.#waitFor(this.#native.send(this.words, count, this.#payloads));
+    if (this.#payloads.length >= PAYLOAD_MAX_COUNT) {
+      this.#forgetPayloads();
+    }
   }
 
   close(): void {
@@ -94,7 +95,14 @@ export class PacketBatch {
   readonly #onStepEnd = (): void => {
     this.#isFlushDue = false;
     this.flush();
+    this.#forgetPayloads();
   };
+
+  #forgetPayloads(): void {
+    this.#payloads.length = 0;
+    this.#places.clear();
+    this.#nextPlace = 0;
+  }
 
   /** Viewers of one broadcast get the same payloads in the same order, so the next one is most often where the last viewer's was. */
   #placeOf(payload: Uint8Array): number {
