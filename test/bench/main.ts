@@ -1,5 +1,5 @@
 /**
- * Runs benchmarks and prints their table: `node test/bench/main.ts [NAME…] [--clips DIR] [--viewers N] [--server NAME…] [--peer URL --peer-pid N --peer-push URL…]`, all without names; a name also stands for those that begin
+ * Runs benchmarks and prints their table: `node test/bench/main.ts [NAME…] [--clips DIR] [--viewers N] [--seconds N] [--server NAME…] [--peer URL --peer-pid N --peer-push URL…]`, all without names; a name also stands for those that begin
  * with it (`ladder` for `ladder-cost`). Ends with 1 when a number was not reached. Other benches join by exporting a `Bench` and standing in this list.
  */
 import { cpus } from 'node:os';
@@ -62,6 +62,7 @@ const { values, positionals: wanted } = parseArgs({
     'peer-pid': { type: 'string', multiple: true, default: [] },
     'peer-push': { type: 'string', multiple: true, default: [] },
     viewers: { type: 'string' },
+    seconds: { type: 'string' },
   },
 });
 const isMeant = (bench: Bench, name: string): boolean => bench.name === name || bench.name.startsWith(`${name}-`);
@@ -78,10 +79,15 @@ const peers = values.peer.map((url, index): Peer => {
   return { url, pid, push };
 });
 
-const viewerCount = values.viewers === undefined ? undefined : Number(values.viewers);
-if (viewerCount !== undefined && !(Number.isInteger(viewerCount) && viewerCount > 0)) {
-  throw new TypeError(`--viewers is "${values.viewers}"; a whole number from 1 is expected`);
-}
+const wholeOf = (name: 'viewers' | 'seconds'): number | undefined => {
+  const text = values[name];
+  const count = text === undefined ? undefined : Number(text);
+  if (count !== undefined && !(Number.isInteger(count) && count > 0)) {
+    throw new TypeError(`--${name} is "${text}"; a whole number from 1 is expected`);
+  }
+  return count;
+};
+const [viewerCount, durationS] = [wholeOf('viewers'), wholeOf('seconds')];
 
 const rows: BenchRow[] = [];
 let failureCount = 0;
@@ -89,7 +95,9 @@ try {
   for (const bench of BENCHES.filter((each) => wanted.length === 0 || wanted.some((name) => isMeant(each, name)))) {
     console.error(`… ${bench.name}`);
     try {
-      rows.push(...(await bench.run({ clipsDir: values.clips, servers: values.server, peers, viewerCount })));
+      rows.push(
+        ...(await bench.run({ clipsDir: values.clips, servers: values.server, peers, viewerCount, durationS })),
+      );
     } catch (error) {
       failureCount += 1;
       console.error(`${bench.name} failed:`, error);

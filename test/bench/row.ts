@@ -18,6 +18,8 @@ export type BenchOptions = {
   readonly peers: readonly Peer[];
   /** Viewers, where a bench can have any number of them. */
   readonly viewerCount: number | undefined;
+  /** How long, where a bench can take any time. */
+  readonly durationS: number | undefined;
 };
 
 export type Peer = {

@@ -1,12 +1,13 @@
 /**
  * Viewers of one broadcast with rungs encoded beforehand, over a way that loses 1 %, while some leave and others come all the time: how long an access
  * unit takes from the hub to the kernel, whether memory and sockets come back; then the same while something else wants the server's core. The server's part (hub,
- * WHEP, controllers, port) has core 0, the viewers have core 1. `--viewers N`; four minutes.
+ * WHEP, controllers, port) has core 0, the viewers have core 1. `--viewers N`, `--seconds N` for the first part; four minutes.
  */
 import { runLoad, startLoad } from '../latency/load/load-run.ts';
 import type { LoadReport } from '../latency/load/load-report.ts';
 import { hogCpu } from '../support/cpu-hog.ts';
 import type { RungHostHeld } from '../support/rung-host.ts';
+import { rssBytes } from '../support/process-usage.ts';
 import { startRungHost, type RungHost } from '../support/rung-host-process.ts';
 import { metricSum } from '../support/sluice-process.ts';
 import { passMs, within } from '../support/wait.ts';
@@ -21,15 +22,17 @@ const HOG_S = process.env['SLUICE_SIZE'] === 'soak' ? 30 : 10;
 const SERVER_CPU = '0';
 const OTHER_CPU = '1';
 const GONE_MAX_MS = 30_000;
+/** Of the resident memory, over the time that is measured. */
+const LOOK_COUNT = 8;
 
 export const whepChurnBench: Bench = {
   name: 'whep-churn',
-  run: async ({ viewerCount = VIEWER_COUNT }) => {
+  run: async ({ viewerCount = VIEWER_COUNT, durationS = DURATION_S }) => {
     const host = await startRungHost({ cpus: SERVER_CPU });
     try {
       await runLoad({ ...shapeOf(host, viewerCount), durationS: STAY_S / 3 });
       const base = await settled(host);
-      const calm = await measure(host, { viewerCount, durationS: DURATION_S });
+      const calm = await measure(host, { viewerCount, durationS });
       const after = await settled(host);
       const endHog = hogCpu([SERVER_CPU]);
       try {
@@ -56,12 +59,22 @@ const settled = async (host: RungHost): Promise<RungHostHeld> => {
   return host.held();
 };
 
-type Measured = { readonly report: LoadReport; readonly p99Ms: number; readonly lateRatio: number };
+type Measured = {
+  readonly report: LoadReport;
+  readonly p99Ms: number;
+  readonly lateRatio: number;
+  /** Resident memory of the server's part, at even distances. */
+  readonly residentBytes: readonly number[];
+};
 
 const measure = async (host: RungHost, options: { viewerCount: number; durationS: number }): Promise<Measured> => {
   const load = await startLoad({ ...shapeOf(host, options.viewerCount), durationS: options.durationS });
   const before = (await host.held()).metricsText;
-  await passMs(options.durationS * 1000 - 1_000);
+  const residentBytes: number[] = [];
+  for (let look = 0; look < LOOK_COUNT; look += 1) {
+    await passMs((options.durationS * 1000 - 1_000) / LOOK_COUNT);
+    residentBytes.push(rssBytes(host.pid));
+  }
   const after = (await host.held()).metricsText;
   const report = await load.report;
   const unitCount = countBelow(before, after, '+Inf');
@@ -69,6 +82,7 @@ const measure = async (host: RungHost, options: { viewerCount: number; durationS
     report,
     p99Ms: 1000 * quantileS(before, after, 0.99),
     lateRatio: 1 - countBelow(before, after, '0.05') / unitCount,
+    residentBytes,
   };
 };
 
@@ -97,12 +111,13 @@ const quantileS = (before: string, after: string, ratio: number): number => {
   return Number.NaN;
 };
 
-const bitrateMbps = ({ report }: Measured): string => (report.bitrateBps / report.viewerCount / 1e6).toFixed(2);
+const bitrateMbps = ({ report }: Pick<Measured, 'report'>): string =>
+  (report.bitrateBps / report.viewerCount / 1e6).toFixed(2);
 
 const noteOf = ({ report, lateRatio }: Measured): string =>
   [
     `${report.joinedCount} joined and ${report.failedCount} failed (${Object.keys(report.failures).join(', ') || 'none'}), ${report.counts['blackCount'] ?? 0} saw nothing`,
-    `${bitrateMbps({ report, lateRatio, p99Ms: 0 })} Mbit/s each`,
+    `${bitrateMbps({ report })} Mbit/s each`,
     `${(100 * lateRatio).toFixed(2)} % over 50 ms`,
     `server ${report.server?.cpuMsPerS.toFixed(0)} ms/s, waited ${report.server?.waitMsPerS.toFixed(0)}; load ${report.load.cpuMsPerS.toFixed(0)} ms/s`,
     `frame delay p50 ${report.delayMs['frame']?.p50.toFixed(1)} p99 ${report.delayMs['frame']?.p99.toFixed(0)} ms`,
@@ -118,6 +133,11 @@ const calmRows = (
   {
     name: `${viewerCount} viewers, ${(viewerCount / STAY_S).toFixed(1)} come and go a second, 1 % loss: hub to kernel, p99`,
     ...{ value: calm.p99Ms, unit: 'ms', target: { max: 20 }, note: noteOf(calm) },
+  },
+  {
+    name: 'resident memory at the end over that at half time',
+    ...{ value: (calm.residentBytes.at(-1) ?? 0) / (calm.residentBytes[LOOK_COUNT / 2 - 1] ?? 0), unit: 'x' },
+    ...{ target: { max: 1.05 }, note: `${calm.residentBytes.map((bytes) => (bytes / 1e6).toFixed(0)).join(', ')} MB` },
   },
   {
     name: 'sockets more than before, when all have gone',

@@ -11,8 +11,8 @@ import type { RungHostHeld } from '../support/rung-host.ts';
 import { within } from '../support/wait.ts';
 
 const IS_SOAK = process.env['SLUICE_SIZE'] === 'soak';
-const VIEWER_COUNT = IS_SOAK ? 40 : 6;
-const CHURN_PER_S = IS_SOAK ? 4 : 3;
+const VIEWER_COUNT = IS_SOAK ? 300 : 6;
+const CHURN_PER_S = IS_SOAK ? 20 : 3;
 const DURATION_S = IS_SOAK ? 1_800 : 5;
 const WARM_UP_S = IS_SOAK ? 30 : 2;
 /** Compiled code, and the GOPs that happen to be cached. */
