@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import { CrowdReader } from '../latency/load/crowd-reader.ts';
 import { HlsViewer } from '../latency/load/hls-viewer.ts';
 import { runLoad } from '../latency/load/load-run.ts';
 import { WhepViewer } from '../latency/load/whep-viewer.ts';
@@ -57,7 +58,15 @@ const assertLoads = async (t: TestContext, sluice: SluiceProcess): Promise<void>
 
 const assertWhepAddsUp = async (t: TestContext, sluice: SluiceProcess): Promise<void> => {
   const beforeCount = await settledSentCount(sluice);
-  const viewers = Array.from({ length: VIEWER_COUNT }, () => new WhepViewer({ whepUrl: sluice.whepUrl('load') }));
+  // Half of them are read all at once, in pieces as nothing has cut them on the way; the others read for themselves.
+  const reader = CrowdReader.open();
+  t.diagnostic(
+    reader === undefined ? 'the reader of a crowd was not built: all read for themselves' : 'half are read at once',
+  );
+  const viewers = Array.from(
+    { length: VIEWER_COUNT },
+    (_, index) => new WhepViewer({ whepUrl: sluice.whepUrl('load'), reader: index % 2 === 0 ? reader : undefined }),
+  );
   await Promise.all(viewers.map(async (viewer) => viewer.start()));
   await passMs(WATCH_MS);
   await Promise.all(viewers.map(async (viewer) => viewer.close()));
