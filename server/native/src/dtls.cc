@@ -220,11 +220,7 @@ napi_value Open(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   auto* context = Unwrap<SSL_CTX>(env, values[0], kContextTag, "context: expected one made by createContext");
-  if (context == nullptr) {
-    return nullptr;
-  }
-  if (napi_get_value_bool(env, values[1], &isServer) != napi_ok) {
-    ThrowType(env, "isServer: expected a boolean");
+  if (context == nullptr || !ReadBool(env, values[1], "isServer", &isServer)) {
     return nullptr;
   }
   ERR_clear_error();
@@ -302,10 +298,9 @@ bool SetDatagrams(napi_env env, napi_value object, const Exchange& exchange) {
 }
 
 napi_value Outcome(napi_env env, const Endpoint& endpoint, const Exchange& exchange) {
-  napi_value outcome, state, failure;
-  if (napi_create_object(env, &outcome) != napi_ok ||
-      napi_create_uint32(env, static_cast<uint32_t>(endpoint.state), &state) != napi_ok ||
-      napi_set_named_property(env, outcome, "state", state) != napi_ok || !SetDatagrams(env, outcome, exchange)) {
+  const napi_value outcome = Numbers(env, {{"state", static_cast<double>(endpoint.state)}});
+  napi_value failure;
+  if (outcome == nullptr || !SetDatagrams(env, outcome, exchange)) {
     return nullptr;
   }
   if (endpoint.failure != nullptr && (napi_create_string_utf8(env, endpoint.failure, NAPI_AUTO_LENGTH, &failure) != napi_ok ||
@@ -349,13 +344,13 @@ napi_value Take(napi_env env, napi_callback_info info) {
 
 // profile(handshake): the SRTP protection profile that was agreed on, 0: none.
 napi_value Profile(napi_env env, napi_callback_info info) {
-  napi_value values[1], number;
+  napi_value values[1];
   Endpoint* endpoint = ReadArguments(env, info, 1, values) ? UnwrapOpen(env, values[0]) : nullptr;
   if (endpoint == nullptr) {
     return nullptr;
   }
   const SRTP_PROTECTION_PROFILE* profile = SSL_get_selected_srtp_profile(endpoint->ssl);
-  return napi_create_uint32(env, profile == nullptr ? 0 : static_cast<uint32_t>(profile->id), &number) == napi_ok ? number : nullptr;
+  return Number(env, profile == nullptr ? 0 : static_cast<double>(profile->id));
 }
 
 // exportKeys(handshake, bytes): client's and server's keys, then their salts.
@@ -428,12 +423,16 @@ napi_value Close(napi_env env, napi_callback_info info) {
 }  // namespace
 
 bool InitDtls(napi_env env, napi_value exports) {
-  napi_value part;
-  return napi_create_object(env, &part) == napi_ok && Export(env, part, "createContext", CreateContext) &&
-         Export(env, part, "open", Open) && Export(env, part, "start", Start) && Export(env, part, "take", Take) &&
-         Export(env, part, "profile", Profile) && Export(env, part, "exportKeys", ExportKeys) &&
-         Export(env, part, "peerCertificate", PeerCertificate) && Export(env, part, "close", Close) &&
-         napi_set_named_property(env, exports, "dtls", part) == napi_ok;
+  const napi_value part = ExportPart(env, exports, "dtls");
+  return part != nullptr && ExportFunctions(env, part,
+                                            {{"createContext", CreateContext},
+                                             {"open", Open},
+                                             {"start", Start},
+                                             {"take", Take},
+                                             {"profile", Profile},
+                                             {"exportKeys", ExportKeys},
+                                             {"peerCertificate", PeerCertificate},
+                                             {"close", Close}});
 }
 
 }  // namespace sluice

@@ -121,11 +121,6 @@ struct Port {
   }
 };
 
-napi_value Number(napi_env env, double value) {
-  napi_value number;
-  return napi_create_double(env, value, &number) == napi_ok ? number : nullptr;
-}
-
 Port* Unwrap(napi_env env, napi_value receiver) {
   bool is_ours = false;
   void* data = nullptr;
@@ -141,19 +136,15 @@ Port* Unwrap(napi_env env, napi_value receiver) {
   return port;
 }
 
-// Looked up anew each time, since JavaScript may have given the memory away; nullptr then.
+// Looked up anew each time, since JavaScript may have given the memory away; empty then.
 template <typename Element>
-Element* MemoryOf(napi_env env, napi_ref reference, napi_typedarray_type wanted, size_t* length) {
+Span<Element> MemoryOf(napi_env env, napi_ref reference) {
   napi_value value;
-  napi_typedarray_type type;
-  void* data = nullptr;
-  *length = 0;
-  if (napi_get_reference_value(env, reference, &value) != napi_ok || value == nullptr ||
-      napi_get_typedarray_info(env, value, &type, length, &data, nullptr, nullptr) != napi_ok || type != wanted || data == nullptr) {
-    *length = 0;
-    return nullptr;
+  Span<Element> memory;
+  if (napi_get_reference_value(env, reference, &value) == napi_ok && value != nullptr) {
+    LookAt(env, value, &memory);
   }
-  return static_cast<Element*>(data);
+  return memory;
 }
 
 bool IsRtcp(const uint8_t* datagram, size_t size) {
@@ -161,11 +152,11 @@ bool IsRtcp(const uint8_t* datagram, size_t size) {
 }
 
 // Describes one datagram in `words`; false when there is no room left for it.
-bool Describe(Port* port, size_t index, uint32_t* words, uint8_t* bytes, size_t capacity, size_t* at) {
+bool Describe(Port* port, size_t index, uint32_t* words, const Bytes& bytes, size_t* at) {
   const uint8_t* datagram = port->inbox->bytes[index];
   const size_t size = port->inbox->headers[index].msg_len;
   const Address& from = port->inbox->from[index];
-  if (*at + size + kAddressTextBytes > capacity) {
+  if (*at + size + kAddressTextBytes > bytes.size) {
     return false;
   }
   const auto found = port->by_address.find(KeyOf(from));
@@ -176,7 +167,7 @@ bool Describe(Port* port, size_t index, uint32_t* words, uint8_t* bytes, size_t 
   words[4] = 0;
   words[5] = 0;
   if (id != kNobody && IsRtcp(datagram, size)) {
-    const size_t opened = port->peers[id]->opener.Open(datagram, size, bytes + *at);
+    const size_t opened = port->peers[id]->opener.Open(datagram, size, bytes.data + *at);
     words[0] = opened == 0 ? kRefused : kOpened;
     words[3] = static_cast<uint32_t>(opened);
     *at += opened;
@@ -184,11 +175,11 @@ bool Describe(Port* port, size_t index, uint32_t* words, uint8_t* bytes, size_t 
   }
   words[0] = kAsItCame;
   words[3] = static_cast<uint32_t>(size);
-  memcpy(bytes + *at, datagram, size);
+  memcpy(bytes.data + *at, datagram, size);
   *at += size;
   char text[kAddressTextBytes];
   words[5] = static_cast<uint32_t>(WriteAddress(from, text, &words[4]));
-  memcpy(bytes + *at, text, words[5]);
+  memcpy(bytes.data + *at, text, words[5]);
   *at += words[5];
   return true;
 }
@@ -221,9 +212,9 @@ void LetGo(Port* port) {
 
 void HandOver(Port* port, size_t count) {
   napi_env env = port->env;
-  napi_value on_batch, result, receiver, argument;
-  if (napi_get_reference_value(env, port->on_batch, &on_batch) != napi_ok || napi_get_global(env, &receiver) != napi_ok ||
-      napi_create_double(env, static_cast<double>(count), &argument) != napi_ok) {
+  napi_value on_batch, result, receiver;
+  const napi_value argument = Number(env, static_cast<double>(count));
+  if (napi_get_reference_value(env, port->on_batch, &on_batch) != napi_ok || napi_get_global(env, &receiver) != napi_ok || argument == nullptr) {
     return;
   }
   port->is_handing_over = true;
@@ -234,10 +225,8 @@ void HandOver(Port* port, size_t count) {
   if (port->is_closing) {
     LetGo(port);
   }
-  bool is_pending = false;
   napi_value error;
-  if (status != napi_ok && napi_is_exception_pending(env, &is_pending) == napi_ok && is_pending &&
-      napi_get_and_clear_last_exception(env, &error) == napi_ok) {
+  if (status != napi_ok && IsThrowing(env) && napi_get_and_clear_last_exception(env, &error) == napi_ok) {
     napi_fatal_exception(env, error);
   }
 }
@@ -265,14 +254,14 @@ void OnReadable(uv_poll_s* poll, int, int) {
     return;
   }
   bool is_rtcp_alone = true;
-  size_t word_count = 0, capacity = 0, at = 0, count = 0;
-  uint32_t* words = MemoryOf<uint32_t>(port->env, port->words, napi_uint32_array, &word_count);
-  uint8_t* bytes = MemoryOf<uint8_t>(port->env, port->bytes, napi_uint8_array, &capacity);
+  size_t at = 0, count = 0;
+  const Words words = MemoryOf<uint32_t>(port->env, port->words);
+  const Bytes bytes = MemoryOf<uint8_t>(port->env, port->bytes);
   for (size_t index = 0; index < read; index += 1) {
     const bool is_whole = (port->inbox->headers[index].msg_hdr.msg_flags & MSG_TRUNC) == 0;
-    const bool has_room = (count + 1) * kWords <= word_count;
-    if (is_whole && has_room && Describe(port, index, words + count * kWords, bytes, capacity, &at)) {
-      is_rtcp_alone = is_rtcp_alone && words[count * kWords] != kAsItCame;
+    const bool has_room = (count + 1) * kWords <= words.size;
+    if (is_whole && has_room && Describe(port, index, words.data + count * kWords, bytes, &at)) {
+      is_rtcp_alone = is_rtcp_alone && words.data[count * kWords] != kAsItCame;
       count += 1;
     } else {
       port->lost_count += 1;
@@ -450,7 +439,6 @@ napi_value Bind(napi_env env, napi_callback_info info) {
   uint32_t id = 0;
   Address address;
   bool is_known = false;
-  napi_value result;
   if (!ReadPath(env, info, &port, &id, &address, &is_known)) {
     return nullptr;
   }
@@ -463,7 +451,7 @@ napi_value Bind(napi_env env, napi_callback_info info) {
       port->by_address[key] = id;
     }
   }
-  return napi_get_boolean(env, is_known, &result) == napi_ok ? result : nullptr;
+  return Boolean(env, is_known);
 }
 
 // unbind(peer, address, port): if it is still its.
@@ -543,19 +531,11 @@ napi_value Seal(napi_env env, napi_callback_info info) {
 napi_value Listen(napi_env env, napi_callback_info info) {
   napi_value values[3], receiver, name;
   napi_valuetype type;
-  bool is_typed = false;
-  napi_typedarray_type element;
+  Words words;
   Bytes bytes;
   Port* port = nullptr;
-  if (!ReadArguments(env, info, 3, values, &receiver) || (port = Unwrap(env, receiver)) == nullptr) {
-    return nullptr;
-  }
-  if (napi_is_typedarray(env, values[0], &is_typed) != napi_ok || !is_typed ||
-      napi_get_typedarray_info(env, values[0], &element, nullptr, nullptr, nullptr, nullptr) != napi_ok || element != napi_uint32_array) {
-    ThrowType(env, "words: expected a Uint32Array");
-    return nullptr;
-  }
-  if (!ReadBytes(env, values[1], "bytes", &bytes)) {
+  if (!ReadArguments(env, info, 3, values, &receiver) || (port = Unwrap(env, receiver)) == nullptr ||
+      !ReadWords(env, values[0], "words", &words) || !ReadBytes(env, values[1], "bytes", &bytes)) {
     return nullptr;
   }
   if (napi_typeof(env, values[2], &type) != napi_ok || type != napi_function) {
@@ -617,22 +597,12 @@ napi_value Listen(napi_env env, napi_callback_info info) {
 }
 
 napi_value Counts(napi_env env, napi_callback_info info) {
-  napi_value receiver, result;
+  napi_value receiver;
   Port* port = nullptr;
-  if (!ReadArguments(env, info, 0, nullptr, &receiver) || (port = Unwrap(env, receiver)) == nullptr ||
-      napi_create_object(env, &result) != napi_ok) {
+  if (!ReadArguments(env, info, 0, nullptr, &receiver) || (port = Unwrap(env, receiver)) == nullptr) {
     return nullptr;
   }
-  const struct {
-    const char* name;
-    double value;
-  } fields[] = {{"read", port->read_count}, {"calls", port->call_count}, {"lost", port->lost_count}};
-  for (const auto& field : fields) {
-    if (napi_set_named_property(env, result, field.name, Number(env, field.value)) != napi_ok) {
-      return nullptr;
-    }
-  }
-  return result;
+  return Numbers(env, {{"read", port->read_count}, {"calls", port->call_count}, {"lost", port->lost_count}});
 }
 
 // close(): gives the socket and the keys back. Anything after it throws.
@@ -648,23 +618,17 @@ napi_value Close(napi_env env, napi_callback_info info) {
 }  // namespace
 
 bool InitRtcpPort(napi_env env, napi_value exports) {
-  const napi_property_descriptor methods[] = {
-      {"addPeer", nullptr, AddPeer, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-      {"removePeer", nullptr, RemovePeer, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-      {"bind", nullptr, Bind, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-      {"unbind", nullptr, Unbind, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-      {"open", nullptr, Open, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-      {"seal", nullptr, Seal, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-      {"listen", nullptr, Listen, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-      {"counts", nullptr, Counts, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-      {"close", nullptr, Close, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-  };
-  napi_value part, constructor;
-  return napi_create_object(env, &part) == napi_ok &&
-         napi_define_class(env, "RtcpPort", NAPI_AUTO_LENGTH, Construct, nullptr, sizeof methods / sizeof *methods, methods, &constructor) ==
-             napi_ok &&
-         napi_set_named_property(env, part, "RtcpPort", constructor) == napi_ok &&
-         napi_set_named_property(env, exports, "rtcp", part) == napi_ok;
+  const napi_value part = ExportPart(env, exports, "rtcp");
+  return part != nullptr && ExportClass(env, part, "RtcpPort", Construct,
+                                        {{"addPeer", AddPeer},
+                                         {"removePeer", RemovePeer},
+                                         {"bind", Bind},
+                                         {"unbind", Unbind},
+                                         {"open", Open},
+                                         {"seal", Seal},
+                                         {"listen", Listen},
+                                         {"counts", Counts},
+                                         {"close", Close}});
 }
 
 }  // namespace sluice

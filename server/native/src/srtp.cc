@@ -35,9 +35,8 @@ napi_value SealOnce(napi_env env, napi_callback_info info) {
 }  // namespace
 
 bool InitSrtp(napi_env env, napi_value exports) {
-  napi_value part;
-  return napi_create_object(env, &part) == napi_ok && Export(env, part, "seal", SealOnce) &&
-         napi_set_named_property(env, exports, "srtp", part) == napi_ok;
+  const napi_value part = ExportPart(env, exports, "srtp");
+  return part != nullptr && ExportFunctions(env, part, {{"seal", SealOnce}});
 }
 
 }  // namespace sluice

@@ -158,11 +158,6 @@ Batch* Unwrap(napi_env env, napi_value receiver) {
   return batch;
 }
 
-napi_value Number(napi_env env, double value) {
-  napi_value number;
-  return napi_create_double(env, value, &number) == napi_ok ? number : nullptr;
-}
-
 // new UdpBatch(fd, mayCut): for a bound UDP socket, which stays its owner's.
 napi_value Construct(napi_env env, napi_callback_info info) {
   napi_value values[2], receiver, target;
@@ -172,11 +167,8 @@ napi_value Construct(napi_env env, napi_callback_info info) {
     ThrowType(env, "UdpBatch: expected new");
     return nullptr;
   }
-  if (!ReadArguments(env, info, 2, values, &receiver) || !ReadUint32(env, values[0], "fd", &fd)) {
-    return nullptr;
-  }
-  if (napi_get_value_bool(env, values[1], &may_cut) != napi_ok) {
-    ThrowType(env, "mayCut: expected a boolean");
+  if (!ReadArguments(env, info, 2, values, &receiver) || !ReadUint32(env, values[0], "fd", &fd) ||
+      !ReadBool(env, values[1], "mayCut", &may_cut)) {
     return nullptr;
   }
   int family = 0;
@@ -229,7 +221,7 @@ napi_value AddPeer(napi_env env, napi_callback_info info) {
 
 // setAddress(peer, address, port): false when the address cannot be written down here (a scope, another family).
 napi_value SetAddress(napi_env env, napi_callback_info info) {
-  napi_value values[3], receiver, result;
+  napi_value values[3], receiver;
   uint32_t id = 0, port = 0;
   char text[64];
   size_t length = 0;
@@ -254,7 +246,7 @@ napi_value SetAddress(napi_env env, napi_callback_info info) {
   if (is_known) {
     peer->to = address;
   }
-  return napi_get_boolean(env, is_known, &result) == napi_ok ? result : nullptr;
+  return Boolean(env, is_known);
 }
 
 // removePeer(peer): its number may be given to another.
@@ -275,18 +267,16 @@ napi_value RemovePeer(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-bool ReadWords(napi_env env, napi_value value, size_t count, const uint32_t** out) {
-  napi_typedarray_type type;
-  void* data = nullptr;
-  size_t length = 0;
-  bool is_typed = false;
-  if (napi_is_typedarray(env, value, &is_typed) != napi_ok || !is_typed ||
-      napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok || type != napi_uint32_array ||
-      data == nullptr || length < count * kWords) {
-    ThrowType(env, "words: expected a Uint32Array with eight words for each packet");
+bool ReadDescriptions(napi_env env, napi_value value, size_t count, const uint32_t** out) {
+  Words words;
+  if (!ReadWords(env, value, "words", &words)) {
     return false;
   }
-  *out = static_cast<const uint32_t*>(data);
+  if (words.data == nullptr || words.size < count * kWords) {
+    ThrowType(env, "words: expected eight for each packet");
+    return false;
+  }
+  *out = words.data;
   return true;
 }
 
@@ -349,7 +339,7 @@ napi_value Send(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   if (!ReadItems(env, values[2], &items) || (batch = Unwrap(env, receiver)) == nullptr ||
-      !ReadPayloads(env, items, &batch->payloads) || !ReadWords(env, values[0], count, &words) || !CheckPackets(env, batch, words, count)) {
+      !ReadPayloads(env, items, &batch->payloads) || !ReadDescriptions(env, values[0], count, &words) || !CheckPackets(env, batch, words, count)) {
     return nullptr;
   }
   if (batch->out.size() < count * kPacketMaxBytes) {
@@ -377,24 +367,19 @@ napi_value Retry(napi_env env, napi_callback_info info) {
 }
 
 napi_value Counts(napi_env env, napi_callback_info info) {
-  napi_value receiver, result;
+  napi_value receiver;
   Batch* batch = nullptr;
-  if (!ReadArguments(env, info, 0, nullptr, &receiver) || (batch = Unwrap(env, receiver)) == nullptr ||
-      napi_create_object(env, &result) != napi_ok) {
+  if (!ReadArguments(env, info, 0, nullptr, &receiver) || (batch = Unwrap(env, receiver)) == nullptr) {
     return nullptr;
   }
   const DatagramCounts& counts = batch->datagrams.counts();
-  const struct {
-    const char* name;
-    double value;
-  } fields[] = {{"sent", counts.sent},       {"calls", counts.calls}, {"writes", counts.writes}, {"refused", counts.refused},
-                {"dropped", counts.dropped}, {"full", counts.full},   {"uncut", counts.uncut}};
-  for (const auto& field : fields) {
-    if (napi_set_named_property(env, result, field.name, Number(env, field.value)) != napi_ok) {
-      return nullptr;
-    }
-  }
-  return result;
+  return Numbers(env, {{"sent", counts.sent},
+                       {"calls", counts.calls},
+                       {"writes", counts.writes},
+                       {"refused", counts.refused},
+                       {"dropped", counts.dropped},
+                       {"full", counts.full},
+                       {"uncut", counts.uncut}});
 }
 
 // close(): gives the socket and the keys back; what waits is lost. Anything after it throws.
@@ -409,29 +394,21 @@ napi_value Close(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-napi_value KernelCuts(napi_env env, napi_callback_info) {
-  napi_value result;
-  return napi_get_boolean(env, KernelCutsDatagrams(), &result) == napi_ok ? result : nullptr;
-}
+napi_value KernelCuts(napi_env env, napi_callback_info) { return Boolean(env, KernelCutsDatagrams()); }
 
 }  // namespace
 
 bool InitUdpBatch(napi_env env, napi_value exports) {
-  const napi_property_descriptor methods[] = {
-      {"addPeer", nullptr, AddPeer, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-      {"setAddress", nullptr, SetAddress, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-      {"removePeer", nullptr, RemovePeer, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-      {"send", nullptr, Send, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-      {"retry", nullptr, Retry, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-      {"counts", nullptr, Counts, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-      {"close", nullptr, Close, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-  };
-  napi_value part, constructor;
-  return napi_create_object(env, &part) == napi_ok &&
-         napi_define_class(env, "UdpBatch", NAPI_AUTO_LENGTH, Construct, nullptr, sizeof methods / sizeof *methods, methods, &constructor) ==
-             napi_ok &&
-         napi_set_named_property(env, part, "UdpBatch", constructor) == napi_ok && Export(env, part, "kernelCuts", KernelCuts) &&
-         napi_set_named_property(env, exports, "udp", part) == napi_ok;
+  const napi_value part = ExportPart(env, exports, "udp");
+  return part != nullptr && ExportFunctions(env, part, {{"kernelCuts", KernelCuts}}) &&
+         ExportClass(env, part, "UdpBatch", Construct,
+                     {{"addPeer", AddPeer},
+                      {"setAddress", SetAddress},
+                      {"removePeer", RemovePeer},
+                      {"send", Send},
+                      {"retry", Retry},
+                      {"counts", Counts},
+                      {"close", Close}});
 }
 
 }  // namespace sluice
