@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice {
 namespace {
@@ -50,9 +51,7 @@ bool IsFull(int error) { return error == EAGAIN || error == EWOULDBLOCK || error
 
 }  // namespace
 
-Datagrams::Datagrams(int fd, int family, bool may_cut) : fd_(fd), family_(family), may_cut_(may_cut) {}
-
-Datagrams::~Datagrams() { close(fd_); }
+Datagrams::Datagrams(UdpSocket socket, bool may_cut) : socket_(std::move(socket)), may_cut_(may_cut) {}
 
 void Datagrams::Send(const uint8_t* bytes, std::vector<Message>* messages, std::vector<uint32_t>* uncut_peers) {
   Retry(uncut_peers);
@@ -135,9 +134,9 @@ size_t Datagrams::TransmitMany(const uint8_t* bytes, const Message* messages, si
   do {
     counts_.calls += 1;
     if (has_sendmmsg_) {
-      result = sendmmsg(fd_, headers, static_cast<unsigned>(filled), MSG_DONTWAIT);
+      result = sendmmsg(socket_.fd(), headers, static_cast<unsigned>(filled), MSG_DONTWAIT);
     } else {
-      result = sendmsg(fd_, &headers[0].msg_hdr, MSG_DONTWAIT) < 0 ? -1 : 1;
+      result = sendmsg(socket_.fd(), &headers[0].msg_hdr, MSG_DONTWAIT) < 0 ? -1 : 1;
     }
   } while (result < 0 && errno == EINTR);
   if (result < 0 && errno == ENOSYS && has_sendmmsg_) {
@@ -165,7 +164,7 @@ int Datagrams::TransmitSingly(const uint8_t* bytes, Message* message) {
     Control control;
     Fill(&header, &part, &control, bytes, one);
     counts_.calls += 1;
-    if (sendmsg(fd_, &header, MSG_DONTWAIT) >= 0) {
+    if (sendmsg(socket_.fd(), &header, MSG_DONTWAIT) >= 0) {
       counts_.sent += 1;
       counts_.writes += 1;
     } else if (errno == EINTR) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "socket-address.h"
+#include "udp-socket.h"
 
 namespace sluice {
 
@@ -41,13 +42,10 @@ struct DatagramCounts {
 
 class Datagrams {
  public:
-  // Takes over `fd`, a UDP socket of `family`.
-  Datagrams(int fd, int family, bool may_cut);
-  ~Datagrams();
-  Datagrams(const Datagrams&) = delete;
-  Datagrams& operator=(const Datagrams&) = delete;
+  // `may_cut`: the kernel cuts writes of many datagrams.
+  Datagrams(UdpSocket socket, bool may_cut);
 
-  int family() const { return family_; }
+  int family() const { return socket_.family(); }
   bool may_cut() const { return may_cut_; }
   const DatagramCounts& counts() const { return counts_; }
   size_t waiting_count() const { return line_.size(); }
@@ -63,8 +61,7 @@ class Datagrams {
   int TransmitSingly(const uint8_t* bytes, Message* message);
   void Wait(const uint8_t* bytes, const Message& message);
 
-  int fd_;
-  int family_;
+  UdpSocket socket_;
   bool may_cut_;
   bool has_sendmmsg_ = true;
   DatagramCounts counts_;

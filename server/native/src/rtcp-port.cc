@@ -8,11 +8,11 @@
 // The address stands behind the datagram, and only where it is handed over as it came.
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "libuv.h"
@@ -20,11 +20,11 @@
 #include "parts.h"
 #include "socket-address.h"
 #include "srtcp.h"
+#include "udp-arguments.h"
 
 namespace sluice {
 namespace {
 
-constexpr size_t kPeerMaxCount = 65536;
 constexpr size_t kPathMaxCount = 16;
 constexpr size_t kCompoundMaxBytes = 65536;
 constexpr size_t kReadCount = 32;
@@ -48,6 +48,7 @@ constexpr napi_type_tag kTag = {0x3d7ae25f90b84c16ULL, 0x86f0d94be37a5210ULL};
 struct Peer {
   Peer(const uint8_t* local_key, const uint8_t* local_salt, const uint8_t* remote_key, const uint8_t* remote_salt)
       : sealer(local_key, local_salt), opener(remote_key, remote_salt) {}
+  bool is_ready() const { return sealer.is_ready() && opener.is_ready(); }
   SrtcpSealer sealer;
   SrtcpOpener opener;
   std::vector<AddressKey> paths;
@@ -69,14 +70,12 @@ struct Handle {
 };
 
 struct Port {
-  Port(napi_env env, int fd, int family) : env(env), fd(fd), family(family) {}
+  Port(napi_env env, UdpSocket socket) : env(env), socket(std::move(socket)) {}
   napi_env env;
-  int fd;
-  int family;
+  UdpSocket socket;
   // Undefined for JavaScript once this is closed.
   Handle* holder = nullptr;
-  std::vector<std::unique_ptr<Peer>> peers;
-  std::vector<uint32_t> free_peers;
+  PeerTable<Peer> peers;
   std::unordered_map<AddressKey, uint32_t, AddressKeyHash> by_address;
   std::vector<uint8_t> clear = std::vector<uint8_t>(kDatagramMaxBytes);
 
@@ -93,22 +92,18 @@ struct Port {
   napi_async_context context = nullptr;
   napi_async_cleanup_hook_handle cleanup = nullptr;
   bool is_closing = false;
-  // A number freed while a batch is handed over may still stand in it.
   bool is_handing_over = false;
-  std::vector<uint32_t> freed_meanwhile;
 
   double read_count = 0;
   double call_count = 0;
   double lost_count = 0;
-
-  Peer* Find(uint32_t id) { return id < peers.size() ? peers[id].get() : nullptr; }
 
   void Unbind(const AddressKey& key) {
     const auto found = by_address.find(key);
     if (found == by_address.end()) {
       return;
     }
-    if (Peer* peer = Find(found->second)) {
+    if (Peer* peer = peers.Find(found->second)) {
       for (size_t at = 0; at < peer->paths.size(); at += 1) {
         if (peer->paths[at] == key) {
           peer->paths[at] = peer->paths.back();
@@ -167,7 +162,7 @@ bool Describe(Port* port, size_t index, uint32_t* words, const Bytes& bytes, siz
   words[4] = 0;
   words[5] = 0;
   if (id != kNobody && IsRtcp(datagram, size)) {
-    const size_t opened = port->peers[id]->opener.Open(datagram, size, bytes.data + *at);
+    const size_t opened = port->peers.Find(id)->opener.Open(datagram, size, bytes.data + *at);
     words[0] = opened == 0 ? kRefused : kOpened;
     words[3] = static_cast<uint32_t>(opened);
     *at += opened;
@@ -190,7 +185,7 @@ size_t ReadDatagrams(Port* port) {
     inbox.headers[index].msg_hdr.msg_namelen = sizeof inbox.from[index];
     inbox.headers[index].msg_hdr.msg_flags = 0;
   }
-  const int count = recvmmsg(port->fd, inbox.headers, kReadCount, MSG_DONTWAIT, nullptr);
+  const int count = recvmmsg(port->socket.fd(), inbox.headers, kReadCount, MSG_DONTWAIT, nullptr);
   port->call_count += 1;
   port->read_count += count > 0 ? count : 0;
   return count > 0 ? static_cast<size_t>(count) : 0;
@@ -218,10 +213,10 @@ void HandOver(Port* port, size_t count) {
     return;
   }
   port->is_handing_over = true;
+  port->peers.KeepNumbers();
   const napi_status status = napi_make_callback(env, port->context, receiver, on_batch, 1, &argument, &result);
+  port->peers.GiveNumbers();
   port->is_handing_over = false;
-  port->free_peers.insert(port->free_peers.end(), port->freed_meanwhile.begin(), port->freed_meanwhile.end());
-  port->freed_meanwhile.clear();
   if (port->is_closing) {
     LetGo(port);
   }
@@ -281,11 +276,6 @@ void OnGathered(uv_timer_s* timer) {
   uv_poll_start(port->poll, UV_READABLE, OnReadable);
 }
 
-void Free(Port* port) {
-  close(port->fd);
-  delete port;
-}
-
 // Closes once; the memory goes when the loop no longer knows it.
 void ClosePort(Port* port) {
   port->is_closing = true;
@@ -297,7 +287,7 @@ void ClosePort(Port* port) {
     LetGo(port);
   }
   if (port->open_handles == 0) {
-    Free(port);
+    delete port;
     return;
   }
   const auto on_closed = [](uv_handle_s* handle) {
@@ -310,7 +300,7 @@ void ClosePort(Port* port) {
     if (closed->cleanup != nullptr) {
       napi_remove_async_cleanup_hook(closed->cleanup);
     }
-    Free(closed);
+    delete closed;
   };
   for (void* handle : {static_cast<void*>(port->poll), static_cast<void*>(port->timer)}) {
     if (handle != nullptr) {
@@ -322,21 +312,15 @@ void ClosePort(Port* port) {
 // new RtcpPort(fd): for a bound UDP socket, which stays its owner's.
 napi_value Construct(napi_env env, napi_callback_info info) {
   napi_value values[1], receiver, target;
-  uint32_t fd = 0;
+  UdpSocket socket;
   if (napi_get_new_target(env, info, &target) != napi_ok || target == nullptr) {
     ThrowType(env, "RtcpPort: expected new");
     return nullptr;
   }
-  if (!ReadArguments(env, info, 1, values, &receiver) || !ReadUint32(env, values[0], "fd", &fd)) {
+  if (!ReadArguments(env, info, 1, values, &receiver) || !ReadSocket(env, values[0], &socket)) {
     return nullptr;
   }
-  int family = 0;
-  const int own = DuplicateUdpSocket(fd, &family);
-  if (own < 0) {
-    ThrowType(env, "fd: expected an open UDP socket");
-    return nullptr;
-  }
-  Handle* handle = new Handle{new Port(env, own, family)};
+  Handle* handle = new Handle{new Port(env, std::move(socket))};
   handle->port->holder = handle;
   const auto finalize = [](napi_env, void* data, void*) {
     Handle* forgotten = static_cast<Handle*>(data);
@@ -369,24 +353,7 @@ napi_value AddPeer(napi_env env, napi_callback_info info) {
       !ReadBytesOf(env, values[3], "remoteSalt", kGcmSaltBytes, &remote_salt)) {
     return nullptr;
   }
-  if (port->free_peers.empty() && port->peers.size() >= kPeerMaxCount) {
-    ThrowRange(env, "too many peers");
-    return nullptr;
-  }
-  auto peer = std::make_unique<Peer>(local_key.data, local_salt.data, remote_key.data, remote_salt.data);
-  if (!peer->sealer.is_ready() || !peer->opener.is_ready()) {
-    napi_throw_error(env, nullptr, "AES-128-GCM refused the key");
-    return nullptr;
-  }
-  uint32_t id = static_cast<uint32_t>(port->peers.size());
-  if (port->free_peers.empty()) {
-    port->peers.push_back(std::move(peer));
-  } else {
-    id = port->free_peers.back();
-    port->free_peers.pop_back();
-    port->peers[id] = std::move(peer);
-  }
-  return Number(env, id);
+  return AddPeerTo(env, &port->peers, std::make_unique<Peer>(local_key.data, local_salt.data, remote_key.data, remote_salt.data));
 }
 
 // removePeer(peer): nothing is its any more; its number may be given to another.
@@ -394,43 +361,24 @@ napi_value RemovePeer(napi_env env, napi_callback_info info) {
   napi_value values[1], receiver;
   uint32_t id = 0;
   Port* port = nullptr;
+  Peer* peer = nullptr;
   if (!ReadArguments(env, info, 1, values, &receiver) || (port = Unwrap(env, receiver)) == nullptr ||
-      !ReadUint32(env, values[0], "peer", &id)) {
-    return nullptr;
-  }
-  Peer* peer = port->Find(id);
-  if (peer == nullptr) {
-    ThrowRange(env, "peer: expected one that is there");
+      (peer = ReadPeer(env, values[0], port->peers, &id)) == nullptr) {
     return nullptr;
   }
   for (const AddressKey& key : peer->paths) {
     port->by_address.erase(key);
   }
-  port->peers[id].reset();
-  (port->is_handing_over ? port->freed_meanwhile : port->free_peers).push_back(id);
+  port->peers.Remove(id);
   return nullptr;
 }
 
 // Of `bind` and `unbind`. False with an exception; `is_known` false when the address cannot be written down here.
 bool ReadPath(napi_env env, napi_callback_info info, Port** port, uint32_t* id, Address* address, bool* is_known) {
   napi_value values[3], receiver;
-  uint32_t number = 0;
-  char text[kAddressTextBytes];
-  size_t length = 0;
-  if (!ReadArguments(env, info, 3, values, &receiver) || (*port = Unwrap(env, receiver)) == nullptr ||
-      !ReadUint32(env, values[0], "peer", id) || !ReadUint32(env, values[2], "port", &number)) {
-    return false;
-  }
-  if (napi_get_value_string_utf8(env, values[1], text, sizeof text, &length) != napi_ok) {
-    ThrowType(env, "address: expected a string");
-    return false;
-  }
-  if ((*port)->Find(*id) == nullptr || number == 0 || number > 65535) {
-    ThrowRange(env, "peer, port: expected a peer that is there, and a port");
-    return false;
-  }
-  *is_known = length == strlen(text) && ReadAddress(text, number, (*port)->family, address);
-  return true;
+  return ReadArguments(env, info, 3, values, &receiver) && (*port = Unwrap(env, receiver)) != nullptr &&
+         ReadPeer(env, values[0], (*port)->peers, id) != nullptr &&
+         ReadEndpoint(env, values[1], values[2], (*port)->socket.family(), address, is_known);
 }
 
 // bind(peer, address, port): what comes from there is its. False when the address has a scope, or is of another family.
@@ -445,9 +393,10 @@ napi_value Bind(napi_env env, napi_callback_info info) {
   if (is_known) {
     const AddressKey key = KeyOf(address);
     port->Unbind(key);
-    is_known = port->peers[id]->paths.size() < kPathMaxCount;
+    Peer* peer = port->peers.Find(id);
+    is_known = peer->paths.size() < kPathMaxCount;
     if (is_known) {
-      port->peers[id]->paths.push_back(key);
+      peer->paths.push_back(key);
       port->by_address[key] = id;
     }
   }
@@ -479,14 +428,14 @@ napi_value Open(napi_env env, napi_callback_info info) {
   uint32_t id = 0;
   Bytes datagram, target;
   Port* port = nullptr;
+  Peer* peer = nullptr;
   if (!ReadArguments(env, info, 3, values, &receiver) || (port = Unwrap(env, receiver)) == nullptr ||
-      !ReadUint32(env, values[0], "peer", &id) || !ReadBytes(env, values[1], "datagram", &datagram) ||
+      (peer = ReadPeer(env, values[0], port->peers, &id)) == nullptr || !ReadBytes(env, values[1], "datagram", &datagram) ||
       !ReadBytes(env, values[2], "target", &target)) {
     return nullptr;
   }
-  Peer* peer = port->Find(id);
-  if (peer == nullptr || datagram.size > kCompoundMaxBytes || target.size < datagram.size) {
-    ThrowRange(env, "peer, datagram, target: expected a peer that is there, at most 65536 bytes, and room for as many");
+  if (datagram.size > kCompoundMaxBytes || target.size < datagram.size) {
+    ThrowRange(env, "datagram, target: expected at most 65536 bytes, and room for as many");
     return nullptr;
   }
   // Into memory of its own, since the two may be one.
@@ -506,14 +455,14 @@ napi_value Seal(napi_env env, napi_callback_info info) {
   uint32_t id = 0;
   Bytes compound, target;
   Port* port = nullptr;
+  Peer* peer = nullptr;
   if (!ReadArguments(env, info, 3, values, &receiver) || (port = Unwrap(env, receiver)) == nullptr ||
-      !ReadUint32(env, values[0], "peer", &id) || !ReadBytes(env, values[1], "compound", &compound) ||
+      (peer = ReadPeer(env, values[0], port->peers, &id)) == nullptr || !ReadBytes(env, values[1], "compound", &compound) ||
       !ReadBytesOf(env, values[2], "target", compound.size + kSrtcpOverheadBytes, &target)) {
     return nullptr;
   }
-  Peer* peer = port->Find(id);
-  if (peer == nullptr || compound.size < kSrtcpHeadBytes || compound.size > kCompoundMaxBytes) {
-    ThrowRange(env, "peer, compound: expected a peer that is there, and 8 to 65536 bytes");
+  if (compound.size < kSrtcpHeadBytes || compound.size > kCompoundMaxBytes) {
+    ThrowRange(env, "compound: expected 8 to 65536 bytes");
     return nullptr;
   }
   if (port->clear.size() < target.size) {
@@ -554,7 +503,7 @@ napi_value Listen(napi_env env, napi_callback_info info) {
   }
   void* poll = std::calloc(1, uv_handle_size(UV_POLL));
   void* timer = std::calloc(1, uv_handle_size(UV_TIMER));
-  if (poll == nullptr || timer == nullptr || uv_poll_init(loop, static_cast<uv_poll_s*>(poll), port->fd) != 0) {
+  if (poll == nullptr || timer == nullptr || uv_poll_init(loop, static_cast<uv_poll_s*>(poll), port->socket.fd()) != 0) {
     std::free(poll);
     std::free(timer);
     napi_throw_error(env, nullptr, "the socket cannot be waited for");

@@ -1,7 +1,6 @@
 #include "socket-address.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <net/if.h>
 #include <sys/socket.h>
 
@@ -67,22 +66,6 @@ size_t AddressKeyHash::operator()(const AddressKey& key) const {
   // Without padding: sixteen bytes and two words.
   static_assert(sizeof(AddressKey) == 24);
   return std::hash<std::string_view>()(std::string_view(reinterpret_cast<const char*>(&key), sizeof key));
-}
-
-int DuplicateUdpSocket(uint32_t fd, int* family) {
-  if (fd > 0x7fffffff) {
-    return -1;
-  }
-  int type = 0;
-  socklen_t bytes = sizeof type;
-  if (getsockopt(static_cast<int>(fd), SOL_SOCKET, SO_TYPE, &type, &bytes) != 0 || type != SOCK_DGRAM) {
-    return -1;
-  }
-  bytes = sizeof *family;
-  if (getsockopt(static_cast<int>(fd), SOL_SOCKET, SO_DOMAIN, family, &bytes) != 0 || (*family != AF_INET && *family != AF_INET6)) {
-    return -1;
-  }
-  return fcntl(static_cast<int>(fd), F_DUPFD_CLOEXEC, 0);
 }
 
 }  // namespace sluice

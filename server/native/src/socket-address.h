@@ -1,4 +1,4 @@
-// Addresses of UDP peers, and copies of Node's sockets.
+// Addresses of UDP peers.
 #ifndef SLUICE_SOCKET_ADDRESS_H
 #define SLUICE_SOCKET_ADDRESS_H
 
@@ -34,9 +34,6 @@ AddressKey KeyOf(const Address& address);
 struct AddressKeyHash {
   size_t operator()(const AddressKey& key) const;
 };
-
-// Of an open UDP socket; negative when `fd` is none.
-int DuplicateUdpSocket(uint32_t fd, int* family);
 
 }  // namespace sluice
 

@@ -4,21 +4,21 @@
 //     5 timestamp | 6 id of playout delay (4) id of transport number (4) transport-wide number (16) | 7 least (12) and most (12) delay in 10 ms
 //
 // Everything is checked before anything leaves, so that a call that throws has sent nothing.
-#include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "datagrams.h"
 #include "gcm.h"
 #include "napi.h"
 #include "parts.h"
+#include "udp-arguments.h"
 
 namespace sluice {
 namespace {
 
 constexpr size_t kWords = 8;
 constexpr size_t kPacketMaxCount = 1024;
-constexpr size_t kPeerMaxCount = 65536;
 constexpr size_t kPayloadMaxBytes = 1400;
 constexpr size_t kHeaderMaxBytes = 24;
 constexpr size_t kPacketMaxBytes = kHeaderMaxBytes + kPayloadMaxBytes + kGcmTagBytes;
@@ -30,6 +30,7 @@ constexpr napi_type_tag kTag = {0x5b1c93e0a4f14c7dULL, 0x9d52a7b0c3e8f611ULL};
 
 struct Peer {
   Peer(const uint8_t* key, const uint8_t* salt) : gcm(GcmKey::Direction::kSeal, key, salt) {}
+  bool is_ready() const { return gcm.is_ready(); }
   GcmKey gcm;
   Address to{};
   bool has_address = false;
@@ -38,21 +39,18 @@ struct Peer {
 };
 
 struct Batch {
-  Batch(int fd, int family, bool may_cut) : datagrams(fd, family, may_cut) {}
+  Batch(UdpSocket socket, bool may_cut) : datagrams(std::move(socket), may_cut) {}
   Datagrams datagrams;
-  std::vector<std::unique_ptr<Peer>> peers;
-  std::vector<uint32_t> free_peers;
+  PeerTable<Peer> peers;
   // Used anew by each call.
   std::vector<Bytes> payloads;
   std::vector<uint8_t> out;
   std::vector<Message> messages;
   std::vector<uint32_t> uncut_peers;
 
-  Peer* Find(uint32_t id) { return id < peers.size() ? peers[id].get() : nullptr; }
-
   void LearnUncut() {
     for (const uint32_t id : uncut_peers) {
-      if (Peer* peer = Find(id)) {
+      if (Peer* peer = peers.Find(id)) {
         peer->may_cut = false;
       }
     }
@@ -127,7 +125,7 @@ bool Seal(Batch* batch, const uint32_t* words, size_t count) {
   batch->messages.clear();
   size_t at = 0;
   for (size_t index = 0; index < count; index += 1, words += kWords) {
-    Peer& peer = *batch->peers[words[0]];
+    Peer& peer = *batch->peers.Find(words[0]);
     const Bytes& payload = batch->payloads[words[1]];
     uint8_t* head = batch->out.data() + at;
     const size_t head_bytes = WriteHeader(head, words);
@@ -161,23 +159,17 @@ Batch* Unwrap(napi_env env, napi_value receiver) {
 // new UdpBatch(fd, mayCut): for a bound UDP socket, which stays its owner's.
 napi_value Construct(napi_env env, napi_callback_info info) {
   napi_value values[2], receiver, target;
-  uint32_t fd = 0;
   bool may_cut = false;
+  UdpSocket socket;
   if (napi_get_new_target(env, info, &target) != napi_ok || target == nullptr) {
     ThrowType(env, "UdpBatch: expected new");
     return nullptr;
   }
-  if (!ReadArguments(env, info, 2, values, &receiver) || !ReadUint32(env, values[0], "fd", &fd) ||
-      !ReadBool(env, values[1], "mayCut", &may_cut)) {
+  if (!ReadArguments(env, info, 2, values, &receiver) || !ReadBool(env, values[1], "mayCut", &may_cut) ||
+      !ReadSocket(env, values[0], &socket)) {
     return nullptr;
   }
-  int family = 0;
-  const int own = DuplicateUdpSocket(fd, &family);
-  if (own < 0) {
-    ThrowType(env, "fd: expected an open UDP socket");
-    return nullptr;
-  }
-  Handle* handle = new Handle{std::make_unique<Batch>(own, family, may_cut)};
+  Handle* handle = new Handle{std::make_unique<Batch>(std::move(socket), may_cut)};
   const auto finalize = [](napi_env, void* data, void*) { delete static_cast<Handle*>(data); };
   if (napi_wrap(env, receiver, handle, finalize, nullptr, nullptr) != napi_ok) {
     delete handle;
@@ -199,48 +191,22 @@ napi_value AddPeer(napi_env env, napi_callback_info info) {
       !ReadBytesOf(env, values[0], "key", kGcmKeyBytes, &key) || !ReadBytesOf(env, values[1], "salt", kGcmSaltBytes, &salt)) {
     return nullptr;
   }
-  if (batch->free_peers.empty() && batch->peers.size() >= kPeerMaxCount) {
-    ThrowRange(env, "too many peers");
-    return nullptr;
-  }
-  auto peer = std::make_unique<Peer>(key.data, salt.data);
-  if (!peer->gcm.is_ready()) {
-    napi_throw_error(env, nullptr, "AES-128-GCM refused the key");
-    return nullptr;
-  }
-  uint32_t id = static_cast<uint32_t>(batch->peers.size());
-  if (batch->free_peers.empty()) {
-    batch->peers.push_back(std::move(peer));
-  } else {
-    id = batch->free_peers.back();
-    batch->free_peers.pop_back();
-    batch->peers[id] = std::move(peer);
-  }
-  return Number(env, id);
+  return AddPeerTo(env, &batch->peers, std::make_unique<Peer>(key.data, salt.data));
 }
 
 // setAddress(peer, address, port): false when the address cannot be written down here (a scope, another family).
 napi_value SetAddress(napi_env env, napi_callback_info info) {
   napi_value values[3], receiver;
-  uint32_t id = 0, port = 0;
-  char text[64];
-  size_t length = 0;
+  uint32_t id = 0;
   Batch* batch = nullptr;
-  if (!ReadArguments(env, info, 3, values, &receiver) || (batch = Unwrap(env, receiver)) == nullptr ||
-      !ReadUint32(env, values[0], "peer", &id) || !ReadUint32(env, values[2], "port", &port)) {
-    return nullptr;
-  }
-  if (napi_get_value_string_utf8(env, values[1], text, sizeof text, &length) != napi_ok) {
-    ThrowType(env, "address: expected a string");
-    return nullptr;
-  }
-  Peer* peer = batch->Find(id);
-  if (peer == nullptr || port == 0 || port > 65535) {
-    ThrowRange(env, "peer, port: expected a peer that is there, and a port");
-    return nullptr;
-  }
+  Peer* peer = nullptr;
   Address address;
-  const bool is_known = length == std::strlen(text) && ReadAddress(text, port, batch->datagrams.family(), &address);
+  bool is_known = false;
+  if (!ReadArguments(env, info, 3, values, &receiver) || (batch = Unwrap(env, receiver)) == nullptr ||
+      (peer = ReadPeer(env, values[0], batch->peers, &id)) == nullptr ||
+      !ReadEndpoint(env, values[1], values[2], batch->datagrams.family(), &address, &is_known)) {
+    return nullptr;
+  }
   peer->has_address = is_known;
   peer->may_cut = true;
   if (is_known) {
@@ -254,16 +220,10 @@ napi_value RemovePeer(napi_env env, napi_callback_info info) {
   napi_value values[1], receiver;
   uint32_t id = 0;
   Batch* batch = nullptr;
-  if (!ReadArguments(env, info, 1, values, &receiver) || (batch = Unwrap(env, receiver)) == nullptr ||
-      !ReadUint32(env, values[0], "peer", &id)) {
-    return nullptr;
+  if (ReadArguments(env, info, 1, values, &receiver) && (batch = Unwrap(env, receiver)) != nullptr &&
+      ReadPeer(env, values[0], batch->peers, &id) != nullptr) {
+    batch->peers.Remove(id);
   }
-  if (batch->Find(id) == nullptr) {
-    ThrowRange(env, "peer: expected one that is there");
-    return nullptr;
-  }
-  batch->peers[id].reset();
-  batch->free_peers.push_back(id);
   return nullptr;
 }
 
@@ -315,7 +275,7 @@ bool ReadPayloads(napi_env env, const std::vector<napi_value>& items, std::vecto
 
 bool CheckPackets(napi_env env, Batch* batch, const uint32_t* words, size_t count) {
   for (size_t index = 0; index < count; index += 1, words += kWords) {
-    const Peer* peer = batch->Find(words[0]);
+    const Peer* peer = batch->peers.Find(words[0]);
     if (peer == nullptr || !peer->has_address || words[1] >= batch->payloads.size()) {
       ThrowRange(env, "words: expected peers that are there and have an address, and payloads of the list");
       return false;
