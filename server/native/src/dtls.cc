@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "dtls-openssl.h"
+#include "handle.h"
 #include "napi.h"
 #include "parts.h"
 
@@ -119,24 +120,13 @@ void Throw(napi_env env, const char* message) {
   napi_throw_error(env, nullptr, reason == nullptr ? message : reason);
 }
 
-// The object behind a handle; throws a TypeError for anything else.
-template <typename Type>
-Type* Unwrap(napi_env env, napi_value handle, const napi_type_tag& tag, const char* message) {
-  bool isRight = false;
-  void* pointer = nullptr;
-  napi_valuetype type;
-  if (napi_typeof(env, handle, &type) != napi_ok || type != napi_object ||
-      napi_check_object_type_tag(env, handle, &tag, &isRight) != napi_ok || !isRight ||
-      napi_unwrap(env, handle, &pointer) != napi_ok || pointer == nullptr) {
-    ThrowType(env, message);
-    return nullptr;
-  }
-  return static_cast<Type*>(pointer);
+Endpoint* UnwrapEndpoint(napi_env env, napi_value handle) {
+  return static_cast<Endpoint*>(Unwrap(env, handle, kEndpointTag, "handshake: expected one made by open"));
 }
 
-// As `Unwrap`; throws also when it was closed.
+// Throws also when it was closed.
 Endpoint* UnwrapOpen(napi_env env, napi_value handle) {
-  Endpoint* endpoint = Unwrap<Endpoint>(env, handle, kEndpointTag, "handshake: expected one made by open");
+  Endpoint* endpoint = UnwrapEndpoint(env, handle);
   if (endpoint != nullptr && endpoint->ssl == nullptr) {
     ThrowType(env, "handshake: it is closed");
     return nullptr;
@@ -144,15 +134,15 @@ Endpoint* UnwrapOpen(napi_env env, napi_value handle) {
   return endpoint;
 }
 
-// An object that owns `pointer` until it is collected. `pointer` is freed here when that fails.
-napi_value Wrap(napi_env env, void* pointer, const napi_type_tag& tag, napi_finalize finalize) {
+// A new object that holds `pointer`.
+napi_value NewHandle(napi_env env, void* pointer, const napi_type_tag& tag, napi_finalize finalize) {
   napi_value handle;
-  if (napi_create_object(env, &handle) != napi_ok || napi_wrap(env, handle, pointer, finalize, nullptr, nullptr) != napi_ok) {
+  if (napi_create_object(env, &handle) != napi_ok) {
     finalize(env, pointer, nullptr);
     napi_throw_error(env, nullptr, "no memory for a handle");
     return nullptr;
   }
-  return napi_type_tag_object(env, handle, &tag) == napi_ok ? handle : nullptr;
+  return Wrap(env, handle, pointer, tag, finalize) ? handle : nullptr;
 }
 
 void FreeContext(napi_env, void* pointer, void*) { SSL_CTX_free(static_cast<SSL_CTX*>(pointer)); }
@@ -209,7 +199,7 @@ napi_value CreateContext(napi_env env, napi_callback_info info) {
     Throw(env, "certificate and key cannot be used");
     return nullptr;
   }
-  return Wrap(env, context, kContextTag, FreeContext);
+  return NewHandle(env, context, kContextTag, FreeContext);
 }
 
 // open(context, isServer)
@@ -219,7 +209,7 @@ napi_value Open(napi_env env, napi_callback_info info) {
   if (!ReadArguments(env, info, 2, values)) {
     return nullptr;
   }
-  auto* context = Unwrap<SSL_CTX>(env, values[0], kContextTag, "context: expected one made by createContext");
+  auto* context = static_cast<SSL_CTX*>(Unwrap(env, values[0], kContextTag, "context: expected one made by createContext"));
   if (context == nullptr || !ReadBool(env, values[1], "isServer", &isServer)) {
     return nullptr;
   }
@@ -242,7 +232,7 @@ napi_value Open(napi_env env, napi_callback_info info) {
   endpoint->ssl = ssl;
   int64_t total = 0;
   napi_adjust_external_memory(env, kEndpointBytes, &total);
-  return Wrap(env, endpoint.release(), kEndpointTag, FreeEndpoint);
+  return NewHandle(env, endpoint.release(), kEndpointTag, FreeEndpoint);
 }
 
 void Fail(Endpoint* endpoint, int error) {
@@ -402,8 +392,7 @@ napi_value PeerCertificate(napi_env env, napi_callback_info info) {
 // close(handshake): the datagrams that tell the peer. Closing again does nothing.
 napi_value Close(napi_env env, napi_callback_info info) {
   napi_value values[1];
-  Endpoint* endpoint =
-      ReadArguments(env, info, 1, values) ? Unwrap<Endpoint>(env, values[0], kEndpointTag, "handshake: expected one made by open") : nullptr;
+  Endpoint* endpoint = ReadArguments(env, info, 1, values) ? UnwrapEndpoint(env, values[0]) : nullptr;
   if (endpoint == nullptr) {
     return nullptr;
   }

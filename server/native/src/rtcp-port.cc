@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "handle.h"
 #include "inbox.h"
 #include "napi.h"
 #include "parts.h"
@@ -33,8 +34,6 @@ constexpr uint8_t kRtcpFirst = 192;
 constexpr uint8_t kRtcpLast = 223;
 
 enum Kind : uint32_t { kAsItCame = 0, kOpened = 1, kRefused = 2 };
-
-constexpr napi_type_tag kTag = {0x3d7ae25f90b84c16ULL, 0x86f0d94be37a5210ULL};
 
 // What JavaScript is called with while it listens.
 struct Listener {
@@ -103,6 +102,11 @@ Memory MemoryOf(napi_env env, napi_ref reference) {
 }
 
 struct Port final : SocketWatch::Owner, std::enable_shared_from_this<Port> {
+  static constexpr napi_type_tag kTag = {0x3d7ae25f90b84c16ULL, 0x86f0d94be37a5210ULL};
+  static constexpr char kExpected[] = "expected an RtcpPort as receiver";
+  static constexpr char kClosed[] = "the port is closed";
+  static constexpr char kClosedCode[] = "NATIVE_PORT_CLOSED";
+
   explicit Port(UdpSocket socket) : socket(std::move(socket)) {}
   void OnReadable() override;
   void OnThreadEnd() override { listener.reset(); }
@@ -121,11 +125,6 @@ struct Port final : SocketWatch::Owner, std::enable_shared_from_this<Port> {
   double lost_count = 0;
   // While it is listened to; it ends before the socket does.
   std::unique_ptr<Listener> listener;
-};
-
-// Held by JavaScript; empty once closed.
-struct Handle {
-  std::shared_ptr<Port> port;
 };
 
 bool IsRtcp(const uint8_t* datagram, size_t size) {
@@ -211,52 +210,22 @@ uint8_t* Port::Scratch(size_t bytes) {
   return scratch.data();
 }
 
-Port* Unwrap(napi_env env, napi_value receiver) {
-  bool is_ours = false;
-  void* data = nullptr;
-  if (napi_check_object_type_tag(env, receiver, &kTag, &is_ours) != napi_ok || !is_ours ||
-      napi_unwrap(env, receiver, &data) != napi_ok || data == nullptr) {
-    ThrowType(env, "expected an RtcpPort as receiver");
-    return nullptr;
-  }
-  Port* port = static_cast<Handle*>(data)->port.get();
-  if (port == nullptr) {
-    napi_throw_error(env, "NATIVE_PORT_CLOSED", "the port is closed");
-  }
-  return port;
-}
-
 // new RtcpPort(fd): for a bound UDP socket, which stays its owner's.
 napi_value Construct(napi_env env, napi_callback_info info) {
-  napi_value values[1], receiver, target;
+  napi_value values[1], receiver;
   UdpSocket socket;
-  if (napi_get_new_target(env, info, &target) != napi_ok || target == nullptr) {
-    ThrowType(env, "RtcpPort: expected new");
+  if (!ReadConstruction(env, info, 1, values, &receiver) || !ReadSocket(env, values[0], &socket)) {
     return nullptr;
   }
-  if (!ReadArguments(env, info, 1, values, &receiver) || !ReadSocket(env, values[0], &socket)) {
-    return nullptr;
-  }
-  Handle* handle = new Handle{std::make_shared<Port>(std::move(socket))};
-  const auto finalize = [](napi_env, void* data, void*) { delete static_cast<Handle*>(data); };
-  if (napi_wrap(env, receiver, handle, finalize, nullptr, nullptr) != napi_ok) {
-    delete handle;
-    ThrowType(env, "RtcpPort: expected a fresh object");
-    return nullptr;
-  }
-  if (napi_type_tag_object(env, receiver, &kTag) != napi_ok) {
-    ThrowType(env, "RtcpPort: expected a fresh object");
-  }
-  return receiver;
+  return Hold(env, receiver, std::make_shared<Port>(std::move(socket)));
 }
 
 // addPeer(localKey, localSalt, remoteKey, remoteSalt): its number. Session keys of SRTCP.
 napi_value AddPeer(napi_env env, napi_callback_info info) {
-  napi_value values[4], receiver;
+  napi_value values[4];
   Bytes local_key, local_salt, remote_key, remote_salt;
-  Port* port = nullptr;
-  if (!ReadArguments(env, info, 4, values, &receiver) || (port = Unwrap(env, receiver)) == nullptr ||
-      !ReadBytesOf(env, values[0], "localKey", kGcmKeyBytes, &local_key) ||
+  Port* port = ReadCall<Port>(env, info, 4, values);
+  if (port == nullptr || !ReadBytesOf(env, values[0], "localKey", kGcmKeyBytes, &local_key) ||
       !ReadBytesOf(env, values[1], "localSalt", kGcmSaltBytes, &local_salt) ||
       !ReadBytesOf(env, values[2], "remoteKey", kGcmKeyBytes, &remote_key) ||
       !ReadBytesOf(env, values[3], "remoteSalt", kGcmSaltBytes, &remote_salt)) {
@@ -267,43 +236,40 @@ napi_value AddPeer(napi_env env, napi_callback_info info) {
 
 // removePeer(peer): nothing is its any more; its number may be given to another.
 napi_value RemovePeer(napi_env env, napi_callback_info info) {
-  napi_value values[1], receiver;
+  napi_value values[1];
   uint32_t id = 0;
-  Port* port = nullptr;
-  if (ReadArguments(env, info, 1, values, &receiver) && (port = Unwrap(env, receiver)) != nullptr &&
-      ReadPeer(env, values[0], port->peers, &id) != nullptr) {
+  Port* port = ReadCall<Port>(env, info, 1, values);
+  if (port != nullptr && ReadPeer(env, values[0], port->peers, &id) != nullptr) {
     port->peers.Remove(id);
   }
   return nullptr;
 }
 
-// Of `bind` and `unbind`. False with an exception; `is_known` false when the address cannot be written down here.
-bool ReadPath(napi_env env, napi_callback_info info, Port** port, uint32_t* id, Address* address, bool* is_known) {
-  napi_value values[3], receiver;
-  return ReadArguments(env, info, 3, values, &receiver) && (*port = Unwrap(env, receiver)) != nullptr &&
-         ReadPeer(env, values[0], (*port)->peers, id) != nullptr &&
-         ReadEndpoint(env, values[1], values[2], (*port)->socket.family(), address, is_known);
+// Of `bind` and `unbind`. nullptr with an exception; `is_known` false when the address cannot be written down here.
+Port* ReadPath(napi_env env, napi_callback_info info, uint32_t* id, Address* address, bool* is_known) {
+  napi_value values[3];
+  Port* port = ReadCall<Port>(env, info, 3, values);
+  const bool is_read = port != nullptr && ReadPeer(env, values[0], port->peers, id) != nullptr &&
+                       ReadEndpoint(env, values[1], values[2], port->socket.family(), address, is_known);
+  return is_read ? port : nullptr;
 }
 
 // bind(peer, address, port): what comes from there is its. False when the address has a scope, or is of another family.
 napi_value Bind(napi_env env, napi_callback_info info) {
-  Port* port = nullptr;
   uint32_t id = 0;
   Address address;
   bool is_known = false;
-  if (!ReadPath(env, info, &port, &id, &address, &is_known)) {
-    return nullptr;
-  }
-  return Boolean(env, is_known && port->peers.Bind(id, KeyOf(address)));
+  Port* port = ReadPath(env, info, &id, &address, &is_known);
+  return port == nullptr ? nullptr : Boolean(env, is_known && port->peers.Bind(id, KeyOf(address)));
 }
 
 // unbind(peer, address, port): if it is still its.
 napi_value Unbind(napi_env env, napi_callback_info info) {
-  Port* port = nullptr;
   uint32_t id = 0;
   Address address;
   bool is_known = false;
-  if (ReadPath(env, info, &port, &id, &address, &is_known) && is_known) {
+  Port* port = ReadPath(env, info, &id, &address, &is_known);
+  if (port != nullptr && is_known) {
     port->peers.Unbind(id, KeyOf(address));
   }
   return nullptr;
@@ -311,13 +277,12 @@ napi_value Unbind(napi_env env, napi_callback_info info) {
 
 // open(peer, datagram, target): RTCP that came another way. Bytes of the compound, 0: refused.
 napi_value Open(napi_env env, napi_callback_info info) {
-  napi_value values[3], receiver;
+  napi_value values[3];
   uint32_t id = 0;
   Bytes datagram, target;
-  Port* port = nullptr;
-  RtcpPeer* peer = nullptr;
-  if (!ReadArguments(env, info, 3, values, &receiver) || (port = Unwrap(env, receiver)) == nullptr ||
-      (peer = ReadPeer(env, values[0], port->peers, &id)) == nullptr || !ReadBytes(env, values[1], "datagram", &datagram) ||
+  Port* port = ReadCall<Port>(env, info, 3, values);
+  RtcpPeer* peer = port == nullptr ? nullptr : ReadPeer(env, values[0], port->peers, &id);
+  if (peer == nullptr || !ReadBytes(env, values[1], "datagram", &datagram) ||
       !ReadBytes(env, values[2], "target", &target)) {
     return nullptr;
   }
@@ -335,13 +300,12 @@ napi_value Open(napi_env env, napi_callback_info info) {
 
 // seal(peer, compound, target): `target` is 20 bytes longer.
 napi_value Seal(napi_env env, napi_callback_info info) {
-  napi_value values[3], receiver;
+  napi_value values[3];
   uint32_t id = 0;
   Bytes compound, target;
-  Port* port = nullptr;
-  RtcpPeer* peer = nullptr;
-  if (!ReadArguments(env, info, 3, values, &receiver) || (port = Unwrap(env, receiver)) == nullptr ||
-      (peer = ReadPeer(env, values[0], port->peers, &id)) == nullptr || !ReadBytes(env, values[1], "compound", &compound) ||
+  Port* port = ReadCall<Port>(env, info, 3, values);
+  RtcpPeer* peer = port == nullptr ? nullptr : ReadPeer(env, values[0], port->peers, &id);
+  if (peer == nullptr || !ReadBytes(env, values[1], "compound", &compound) ||
       !ReadBytesOf(env, values[2], "target", compound.size + kSrtcpOverheadBytes, &target)) {
     return nullptr;
   }
@@ -365,7 +329,7 @@ napi_value Listen(napi_env env, napi_callback_info info) {
   Words words;
   Bytes bytes;
   Port* port = nullptr;
-  if (!ReadArguments(env, info, 3, values, &receiver) || (port = Unwrap(env, receiver)) == nullptr ||
+  if (!ReadArguments(env, info, 3, values, &receiver) || (port = ReadReceiver<Port>(env, receiver)) == nullptr ||
       !ReadWords(env, values[0], "words", &words) || !ReadBytes(env, values[1], "bytes", &bytes)) {
     return nullptr;
   }
@@ -390,22 +354,9 @@ napi_value Listen(napi_env env, napi_callback_info info) {
 }
 
 napi_value Counts(napi_env env, napi_callback_info info) {
-  napi_value receiver;
-  Port* port = nullptr;
-  if (!ReadArguments(env, info, 0, nullptr, &receiver) || (port = Unwrap(env, receiver)) == nullptr) {
-    return nullptr;
-  }
-  return Numbers(env, {{"read", port->read_count}, {"calls", port->call_count}, {"lost", port->lost_count}});
-}
-
-// close(): gives the socket and the keys back. Anything after it throws.
-napi_value Close(napi_env env, napi_callback_info info) {
-  napi_value receiver;
-  void* data = nullptr;
-  if (ReadArguments(env, info, 0, nullptr, &receiver) && Unwrap(env, receiver) != nullptr && napi_unwrap(env, receiver, &data) == napi_ok) {
-    static_cast<Handle*>(data)->port.reset();
-  }
-  return nullptr;
+  const Port* port = ReadCall<Port>(env, info, 0, nullptr);
+  return port == nullptr ? nullptr
+                         : Numbers(env, {{"read", port->read_count}, {"calls", port->call_count}, {"lost", port->lost_count}});
 }
 
 }  // namespace
@@ -421,7 +372,7 @@ bool InitRtcpPort(napi_env env, napi_value exports) {
                                          {"seal", Seal},
                                          {"listen", Listen},
                                          {"counts", Counts},
-                                         {"close", Close}});
+                                         {"close", CloseHandle<Port>}});
 }
 
 }  // namespace sluice

@@ -10,6 +10,7 @@
 
 #include "datagrams.h"
 #include "gcm.h"
+#include "handle.h"
 #include "napi.h"
 #include "parts.h"
 #include "udp-arguments.h"
@@ -26,8 +27,6 @@ constexpr size_t kPacketMaxBytes = kHeaderMaxBytes + kPayloadMaxBytes + kGcmTagB
 constexpr size_t kSegmentMaxCount = 64;
 constexpr size_t kWriteMaxBytes = 65000;
 
-constexpr napi_type_tag kTag = {0x5b1c93e0a4f14c7dULL, 0x9d52a7b0c3e8f611ULL};
-
 struct Peer {
   Peer(const uint8_t* key, const uint8_t* salt) : gcm(GcmKey::Direction::kSeal, key, salt) {}
   bool is_ready() const { return gcm.is_ready(); }
@@ -39,6 +38,11 @@ struct Peer {
 };
 
 struct Batch {
+  static constexpr napi_type_tag kTag = {0x5b1c93e0a4f14c7dULL, 0x9d52a7b0c3e8f611ULL};
+  static constexpr char kExpected[] = "expected a UdpBatch as receiver";
+  static constexpr char kClosed[] = "the batch is closed";
+  static constexpr char kClosedCode[] = "NATIVE_BATCH_CLOSED";
+
   Batch(UdpSocket socket, bool may_cut) : datagrams(std::move(socket), may_cut) {}
   Datagrams datagrams;
   PeerTable<Peer> peers;
@@ -56,11 +60,6 @@ struct Batch {
     }
     uncut_peers.clear();
   }
-};
-
-// Held by JavaScript; empty once closed.
-struct Handle {
-  std::unique_ptr<Batch> batch;
 };
 
 void Put16(uint8_t* at, uint32_t value) {
@@ -141,54 +140,25 @@ bool Seal(Batch* batch, const uint32_t* words, size_t count) {
   return true;
 }
 
-Batch* Unwrap(napi_env env, napi_value receiver) {
-  bool is_ours = false;
-  void* data = nullptr;
-  if (napi_check_object_type_tag(env, receiver, &kTag, &is_ours) != napi_ok || !is_ours ||
-      napi_unwrap(env, receiver, &data) != napi_ok || data == nullptr) {
-    ThrowType(env, "expected a UdpBatch as receiver");
-    return nullptr;
-  }
-  Batch* batch = static_cast<Handle*>(data)->batch.get();
-  if (batch == nullptr) {
-    napi_throw_error(env, "NATIVE_BATCH_CLOSED", "the batch is closed");
-  }
-  return batch;
-}
-
 // new UdpBatch(fd, mayCut): for a bound UDP socket, which stays its owner's.
 napi_value Construct(napi_env env, napi_callback_info info) {
-  napi_value values[2], receiver, target;
+  napi_value values[2], receiver;
   bool may_cut = false;
   UdpSocket socket;
-  if (napi_get_new_target(env, info, &target) != napi_ok || target == nullptr) {
-    ThrowType(env, "UdpBatch: expected new");
-    return nullptr;
-  }
-  if (!ReadArguments(env, info, 2, values, &receiver) || !ReadBool(env, values[1], "mayCut", &may_cut) ||
+  if (!ReadConstruction(env, info, 2, values, &receiver) || !ReadBool(env, values[1], "mayCut", &may_cut) ||
       !ReadSocket(env, values[0], &socket)) {
     return nullptr;
   }
-  Handle* handle = new Handle{std::make_unique<Batch>(std::move(socket), may_cut)};
-  const auto finalize = [](napi_env, void* data, void*) { delete static_cast<Handle*>(data); };
-  if (napi_wrap(env, receiver, handle, finalize, nullptr, nullptr) != napi_ok) {
-    delete handle;
-    ThrowType(env, "UdpBatch: expected a fresh object");
-    return nullptr;
-  }
-  if (napi_type_tag_object(env, receiver, &kTag) != napi_ok) {
-    ThrowType(env, "UdpBatch: expected a fresh object");
-  }
-  return receiver;
+  return Hold(env, receiver, std::make_shared<Batch>(std::move(socket), may_cut));
 }
 
 // addPeer(key, salt): its number, for `send`.
 napi_value AddPeer(napi_env env, napi_callback_info info) {
-  napi_value values[2], receiver;
+  napi_value values[2];
   Bytes key, salt;
-  Batch* batch = nullptr;
-  if (!ReadArguments(env, info, 2, values, &receiver) || (batch = Unwrap(env, receiver)) == nullptr ||
-      !ReadBytesOf(env, values[0], "key", kGcmKeyBytes, &key) || !ReadBytesOf(env, values[1], "salt", kGcmSaltBytes, &salt)) {
+  Batch* batch = ReadCall<Batch>(env, info, 2, values);
+  if (batch == nullptr || !ReadBytesOf(env, values[0], "key", kGcmKeyBytes, &key) ||
+      !ReadBytesOf(env, values[1], "salt", kGcmSaltBytes, &salt)) {
     return nullptr;
   }
   return AddPeerTo(env, &batch->peers, std::make_unique<Peer>(key.data, salt.data));
@@ -196,15 +166,13 @@ napi_value AddPeer(napi_env env, napi_callback_info info) {
 
 // setAddress(peer, address, port): false when the address cannot be written down here (a scope, another family).
 napi_value SetAddress(napi_env env, napi_callback_info info) {
-  napi_value values[3], receiver;
+  napi_value values[3];
   uint32_t id = 0;
-  Batch* batch = nullptr;
-  Peer* peer = nullptr;
   Address address;
   bool is_known = false;
-  if (!ReadArguments(env, info, 3, values, &receiver) || (batch = Unwrap(env, receiver)) == nullptr ||
-      (peer = ReadPeer(env, values[0], batch->peers, &id)) == nullptr ||
-      !ReadEndpoint(env, values[1], values[2], batch->datagrams.family(), &address, &is_known)) {
+  Batch* batch = ReadCall<Batch>(env, info, 3, values);
+  Peer* peer = batch == nullptr ? nullptr : ReadPeer(env, values[0], batch->peers, &id);
+  if (peer == nullptr || !ReadEndpoint(env, values[1], values[2], batch->datagrams.family(), &address, &is_known)) {
     return nullptr;
   }
   peer->has_address = is_known;
@@ -217,11 +185,10 @@ napi_value SetAddress(napi_env env, napi_callback_info info) {
 
 // removePeer(peer): its number may be given to another.
 napi_value RemovePeer(napi_env env, napi_callback_info info) {
-  napi_value values[1], receiver;
+  napi_value values[1];
   uint32_t id = 0;
-  Batch* batch = nullptr;
-  if (ReadArguments(env, info, 1, values, &receiver) && (batch = Unwrap(env, receiver)) != nullptr &&
-      ReadPeer(env, values[0], batch->peers, &id) != nullptr) {
+  Batch* batch = ReadCall<Batch>(env, info, 1, values);
+  if (batch != nullptr && ReadPeer(env, values[0], batch->peers, &id) != nullptr) {
     batch->peers.Remove(id);
   }
   return nullptr;
@@ -298,7 +265,7 @@ napi_value Send(napi_env env, napi_callback_info info) {
     ThrowRange(env, "count: expected at most 1024");
     return nullptr;
   }
-  if (!ReadItems(env, values[2], &items) || (batch = Unwrap(env, receiver)) == nullptr ||
+  if (!ReadItems(env, values[2], &items) || (batch = ReadReceiver<Batch>(env, receiver)) == nullptr ||
       !ReadPayloads(env, items, &batch->payloads) || !ReadDescriptions(env, values[0], count, &words) || !CheckPackets(env, batch, words, count)) {
     return nullptr;
   }
@@ -316,9 +283,8 @@ napi_value Send(napi_env env, napi_callback_info info) {
 
 // retry(): as `send` of nothing.
 napi_value Retry(napi_env env, napi_callback_info info) {
-  napi_value receiver;
-  Batch* batch = nullptr;
-  if (!ReadArguments(env, info, 0, nullptr, &receiver) || (batch = Unwrap(env, receiver)) == nullptr) {
+  Batch* batch = ReadCall<Batch>(env, info, 0, nullptr);
+  if (batch == nullptr) {
     return nullptr;
   }
   batch->datagrams.Retry(&batch->uncut_peers);
@@ -327,9 +293,8 @@ napi_value Retry(napi_env env, napi_callback_info info) {
 }
 
 napi_value Counts(napi_env env, napi_callback_info info) {
-  napi_value receiver;
-  Batch* batch = nullptr;
-  if (!ReadArguments(env, info, 0, nullptr, &receiver) || (batch = Unwrap(env, receiver)) == nullptr) {
+  const Batch* batch = ReadCall<Batch>(env, info, 0, nullptr);
+  if (batch == nullptr) {
     return nullptr;
   }
   const DatagramCounts& counts = batch->datagrams.counts();
@@ -340,18 +305,6 @@ napi_value Counts(napi_env env, napi_callback_info info) {
                        {"dropped", counts.dropped},
                        {"full", counts.full},
                        {"uncut", counts.uncut}});
-}
-
-// close(): gives the socket and the keys back; what waits is lost. Anything after it throws.
-napi_value Close(napi_env env, napi_callback_info info) {
-  napi_value receiver;
-  void* data = nullptr;
-  if (!ReadArguments(env, info, 0, nullptr, &receiver) || Unwrap(env, receiver) == nullptr ||
-      napi_unwrap(env, receiver, &data) != napi_ok) {
-    return nullptr;
-  }
-  static_cast<Handle*>(data)->batch.reset();
-  return nullptr;
 }
 
 napi_value KernelCuts(napi_env env, napi_callback_info) { return Boolean(env, KernelCutsDatagrams()); }
@@ -368,7 +321,7 @@ bool InitUdpBatch(napi_env env, napi_value exports) {
                       {"send", Send},
                       {"retry", Retry},
                       {"counts", Counts},
-                      {"close", Close}});
+                      {"close", CloseHandle<Batch>}});
 }
 
 }  // namespace sluice
