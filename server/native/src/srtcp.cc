@@ -2,16 +2,14 @@
 
 #include <cstring>
 
+#include "big-endian.h"
+
 namespace sluice {
 namespace {
 
 constexpr uint32_t kEncryptedFlag = 0x80000000;
 // RFC 3711 3.3.2.
 constexpr int64_t kReplayWindow = 64;
-
-uint32_t Get32(const uint8_t* at) {
-  return static_cast<uint32_t>(at[0]) << 24 | static_cast<uint32_t>(at[1]) << 16 | static_cast<uint32_t>(at[2]) << 8 | at[3];
-}
 
 }  // namespace
 
@@ -59,9 +57,7 @@ bool SrtcpSealer::Seal(const uint8_t* compound, size_t size, uint8_t* out) {
   const uint32_t word = sent_index_ | kEncryptedFlag;
   uint8_t head[kSrtcpHeadBytes + kSrtcpIndexBytes];
   std::memcpy(head, compound, kSrtcpHeadBytes);
-  for (size_t byte = 0; byte < kSrtcpIndexBytes; byte += 1) {
-    head[kSrtcpHeadBytes + byte] = static_cast<uint8_t>(word >> (24 - 8 * byte));
-  }
+  Put32(head + kSrtcpHeadBytes, word);
   uint8_t nonce[kGcmNonceBytes];
   gcm_.Nonce(Get32(compound + 4), sent_index_, nonce);
   const size_t body_bytes = size - kSrtcpHeadBytes;

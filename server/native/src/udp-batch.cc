@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "big-endian.h"
 #include "datagrams.h"
 #include "gcm.h"
 #include "handle.h"
@@ -61,16 +62,6 @@ struct Batch {
     uncut_peers.clear();
   }
 };
-
-void Put16(uint8_t* at, uint32_t value) {
-  at[0] = static_cast<uint8_t>(value >> 8);
-  at[1] = static_cast<uint8_t>(value);
-}
-
-void Put32(uint8_t* at, uint32_t value) {
-  Put16(at, value >> 16);
-  Put16(at + 2, value);
-}
 
 // As writeRtpHeader (server/media/rtp/rtp-header.ts) does.
 size_t WriteHeader(uint8_t* at, const uint32_t* words) {
