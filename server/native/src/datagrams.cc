@@ -1,11 +1,11 @@
 #include "datagrams.h"
 
-#include <errno.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace sluice {
@@ -29,7 +29,7 @@ size_t CountOf(const Message& message) { return (message.bytes + message.segment
 void Fill(msghdr* header, iovec* part, Control* control, const uint8_t* bytes, const Message& message) {
   part->iov_base = const_cast<uint8_t*>(bytes + message.start);
   part->iov_len = message.bytes;
-  memset(header, 0, sizeof *header);
+  std::memset(header, 0, sizeof *header);
   header->msg_name = const_cast<sockaddr*>(&message.to.base);
   header->msg_namelen = LengthOf(message.to);
   header->msg_iov = part;
@@ -37,13 +37,13 @@ void Fill(msghdr* header, iovec* part, Control* control, const uint8_t* bytes, c
   if (message.bytes > message.segment_bytes) {
     header->msg_control = control->bytes;
     header->msg_controllen = sizeof control->bytes;
-    memset(control->bytes, 0, sizeof control->bytes);
+    std::memset(control->bytes, 0, sizeof control->bytes);
     cmsghdr* entry = CMSG_FIRSTHDR(header);
     entry->cmsg_level = IPPROTO_UDP;
     entry->cmsg_type = kUdpSegment;
     entry->cmsg_len = CMSG_LEN(sizeof(uint16_t));
     const uint16_t segment = static_cast<uint16_t>(message.segment_bytes);
-    memcpy(CMSG_DATA(entry), &segment, sizeof segment);
+    std::memcpy(CMSG_DATA(entry), &segment, sizeof segment);
   }
 }
 

@@ -56,8 +56,8 @@ int SSL_shutdown(SSL* ssl);
 int SSL_get_error(const SSL* ssl, int result);
 X509* SSL_get1_peer_certificate(const SSL* ssl);
 SRTP_PROTECTION_PROFILE* SSL_get_selected_srtp_profile(SSL* ssl);
-int SSL_export_keying_material(SSL* ssl, unsigned char* out, size_t outBytes, const char* label, size_t labelBytes,
-                               const unsigned char* context, size_t contextBytes, int hasContext);
+int SSL_export_keying_material(SSL* ssl, unsigned char* out, size_t out_bytes, const char* label, size_t label_bytes,
+                               const unsigned char* context, size_t context_bytes, int has_context);
 int i2d_X509(const X509* certificate, unsigned char** out);
 void X509_free(X509* certificate);
 void ERR_clear_error(void);

@@ -34,10 +34,10 @@ constexpr napi_type_tag kEndpointTag = {0x3c55b0b9e2f14d8e, 0x9a4d1f6b7c2e8d22};
 // What one call takes in and gives out. OpenSSL sees no more of the world.
 struct Exchange {
   const uint8_t* in = nullptr;
-  size_t inBytes = 0;
-  bool hasIn = false;
-  size_t outCount = 0;
-  size_t outBytes[kOutgoingMaxCount];
+  size_t in_bytes = 0;
+  bool has_in = false;
+  size_t out_count = 0;
+  size_t out_bytes[kOutgoingMaxCount];
   uint8_t out[kOutgoingMaxCount][kMtuBytes];
 };
 
@@ -51,35 +51,35 @@ struct Endpoint {
   const char* failure = nullptr;
 };
 
-int ReadDatagram(BIO* bio, char* out, int outBytes) {
+int ReadDatagram(BIO* bio, char* out, int out_bytes) {
   const auto* endpoint = static_cast<Endpoint*>(BIO_get_data(bio));
   Exchange* exchange = endpoint == nullptr ? nullptr : endpoint->exchange;
   BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
-  if (exchange == nullptr || !exchange->hasIn || outBytes <= 0) {
+  if (exchange == nullptr || !exchange->has_in || out_bytes <= 0) {
     BIO_set_flags(bio, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY);
     return -1;
   }
   // As a socket does: what does not fit of a datagram is lost.
-  const size_t bytes = exchange->inBytes < static_cast<size_t>(outBytes) ? exchange->inBytes : static_cast<size_t>(outBytes);
+  const size_t bytes = exchange->in_bytes < static_cast<size_t>(out_bytes) ? exchange->in_bytes : static_cast<size_t>(out_bytes);
   std::memcpy(out, exchange->in, bytes);
-  exchange->hasIn = false;
+  exchange->has_in = false;
   return static_cast<int>(bytes);
 }
 
-int WriteDatagram(BIO* bio, const char* in, int inBytes) {
+int WriteDatagram(BIO* bio, const char* in, int in_bytes) {
   const auto* endpoint = static_cast<Endpoint*>(BIO_get_data(bio));
   Exchange* exchange = endpoint == nullptr ? nullptr : endpoint->exchange;
   BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
-  if (exchange == nullptr || inBytes <= 0 || inBytes > kMtuBytes) {
+  if (exchange == nullptr || in_bytes <= 0 || in_bytes > kMtuBytes) {
     return -1;
   }
   // What is beyond the cap is lost, as datagrams may be.
-  if (exchange->outCount < kOutgoingMaxCount) {
-    std::memcpy(exchange->out[exchange->outCount], in, static_cast<size_t>(inBytes));
-    exchange->outBytes[exchange->outCount] = static_cast<size_t>(inBytes);
-    exchange->outCount += 1;
+  if (exchange->out_count < kOutgoingMaxCount) {
+    std::memcpy(exchange->out[exchange->out_count], in, static_cast<size_t>(in_bytes));
+    exchange->out_bytes[exchange->out_count] = static_cast<size_t>(in_bytes);
+    exchange->out_count += 1;
   }
-  return inBytes;
+  return in_bytes;
 }
 
 long ControlDatagrams(BIO*, int command, long, void*) {
@@ -205,12 +205,12 @@ napi_value CreateContext(napi_env env, napi_callback_info info) {
 // open(context, isServer)
 napi_value Open(napi_env env, napi_callback_info info) {
   napi_value values[2];
-  bool isServer = false;
+  bool is_server = false;
   if (!ReadArguments(env, info, 2, values)) {
     return nullptr;
   }
   auto* context = static_cast<SSL_CTX*>(Unwrap(env, values[0], kContextTag, "context: expected one made by createContext"));
-  if (context == nullptr || !ReadBool(env, values[1], "isServer", &isServer)) {
+  if (context == nullptr || !ReadBool(env, values[1], "isServer", &is_server)) {
     return nullptr;
   }
   ERR_clear_error();
@@ -228,7 +228,7 @@ napi_value Open(napi_env env, napi_callback_info info) {
   SSL_set_bio(ssl, bio, bio);
   SSL_ctrl(ssl, SSL_CTRL_SET_MTU, kMtuBytes, nullptr);
   DTLS_set_timer_cb(ssl, NeverExpires);
-  isServer ? SSL_set_accept_state(ssl) : SSL_set_connect_state(ssl);
+  is_server ? SSL_set_accept_state(ssl) : SSL_set_connect_state(ssl);
   endpoint->ssl = ssl;
   int64_t total = 0;
   napi_adjust_external_memory(env, kEndpointBytes, &total);
@@ -274,12 +274,12 @@ void Advance(Endpoint* endpoint) {
 
 bool SetDatagrams(napi_env env, napi_value object, const Exchange& exchange) {
   napi_value list;
-  if (napi_create_array_with_length(env, exchange.outCount, &list) != napi_ok) {
+  if (napi_create_array_with_length(env, exchange.out_count, &list) != napi_ok) {
     return false;
   }
-  for (size_t index = 0; index < exchange.outCount; index += 1) {
+  for (size_t index = 0; index < exchange.out_count; index += 1) {
     napi_value datagram;
-    if (napi_create_buffer_copy(env, exchange.outBytes[index], exchange.out[index], nullptr, &datagram) != napi_ok ||
+    if (napi_create_buffer_copy(env, exchange.out_bytes[index], exchange.out[index], nullptr, &datagram) != napi_ok ||
         napi_set_element(env, list, static_cast<uint32_t>(index), datagram) != napi_ok) {
       return false;
     }
@@ -305,8 +305,8 @@ napi_value Step(napi_env env, Endpoint* endpoint, const Bytes* datagram) {
   Exchange exchange;
   if (datagram != nullptr) {
     exchange.in = datagram->data;
-    exchange.inBytes = datagram->size;
-    exchange.hasIn = datagram->size > 0;
+    exchange.in_bytes = datagram->size;
+    exchange.has_in = datagram->size > 0;
   }
   endpoint->exchange = &exchange;
   Advance(endpoint);
