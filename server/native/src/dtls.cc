@@ -1,5 +1,6 @@
 // DTLS 1.2 by the OpenSSL that Node contains, without a socket or a clock: datagrams go in, datagrams and the SRTP keying material come out
 // (RFC 6347, RFC 5764). What was lost is sent again by whoever calls; OpenSSL's own timer, which reads the clock, is stopped.
+#include <algorithm>
 #include <cstring>
 #include <memory>
 
@@ -51,25 +52,28 @@ struct Endpoint {
   const char* failure = nullptr;
 };
 
-int ReadDatagram(BIO* bio, char* out, int out_bytes) {
+// What OpenSSL asks for now is of this call; nullptr between calls.
+Exchange* BeginExchange(BIO* bio) {
   const auto* endpoint = static_cast<Endpoint*>(BIO_get_data(bio));
-  Exchange* exchange = endpoint == nullptr ? nullptr : endpoint->exchange;
   BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
+  return endpoint == nullptr ? nullptr : endpoint->exchange;
+}
+
+int ReadDatagram(BIO* bio, char* out, int out_bytes) {
+  Exchange* exchange = BeginExchange(bio);
   if (exchange == nullptr || !exchange->has_in || out_bytes <= 0) {
     BIO_set_flags(bio, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY);
     return -1;
   }
   // As a socket does: what does not fit of a datagram is lost.
-  const size_t bytes = exchange->in_bytes < static_cast<size_t>(out_bytes) ? exchange->in_bytes : static_cast<size_t>(out_bytes);
+  const size_t bytes = std::min(exchange->in_bytes, static_cast<size_t>(out_bytes));
   std::memcpy(out, exchange->in, bytes);
   exchange->has_in = false;
   return static_cast<int>(bytes);
 }
 
 int WriteDatagram(BIO* bio, const char* in, int in_bytes) {
-  const auto* endpoint = static_cast<Endpoint*>(BIO_get_data(bio));
-  Exchange* exchange = endpoint == nullptr ? nullptr : endpoint->exchange;
-  BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
+  Exchange* exchange = BeginExchange(bio);
   if (exchange == nullptr || in_bytes <= 0 || in_bytes > kMtuBytes) {
     return -1;
   }
@@ -113,20 +117,26 @@ int AcceptAnyCertificate(X509_STORE_CTX*, void*) { return 1; }
 
 unsigned int NeverExpires(SSL*, unsigned int) { return kNeverUs; }
 
-void Throw(napi_env env, const char* message) {
+// OpenSSL's, a string that stays; `otherwise` where it gives none.
+const char* ReasonOr(const char* otherwise) {
   const unsigned long code = ERR_peek_error();
   const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
+  return reason == nullptr ? otherwise : reason;
+}
+
+void Throw(napi_env env, const char* otherwise) {
+  const char* reason = ReasonOr(otherwise);
   ERR_clear_error();
-  napi_throw_error(env, nullptr, reason == nullptr ? message : reason);
+  napi_throw_error(env, nullptr, reason);
 }
 
 Endpoint* UnwrapEndpoint(napi_env env, napi_value handle) {
   return static_cast<Endpoint*>(Unwrap(env, handle, kEndpointTag, "handshake: expected one made by open"));
 }
 
-// Throws also when it was closed.
-Endpoint* UnwrapOpen(napi_env env, napi_value handle) {
-  Endpoint* endpoint = UnwrapEndpoint(env, handle);
+// The arguments of a call, of which the first is a handshake that is not closed; nullptr with an exception.
+Endpoint* ReadHandshake(napi_env env, napi_callback_info info, size_t count, napi_value* values) {
+  Endpoint* endpoint = ReadArguments(env, info, count, values) ? UnwrapEndpoint(env, values[0]) : nullptr;
   if (endpoint != nullptr && endpoint->ssl == nullptr) {
     ThrowType(env, "handshake: it is closed");
     return nullptr;
@@ -240,10 +250,8 @@ void Fail(Endpoint* endpoint, int error) {
     endpoint->state = State::kClosedByPeer;
     return;
   }
-  const unsigned long code = ERR_peek_error();
-  const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
   endpoint->state = State::kFailed;
-  endpoint->failure = reason == nullptr ? "the handshake failed" : reason;
+  endpoint->failure = ReasonOr("the handshake failed");
 }
 
 void Advance(Endpoint* endpoint) {
@@ -317,7 +325,7 @@ napi_value Step(napi_env env, Endpoint* endpoint, const Bytes* datagram) {
 // start(handshake): a client's first flight.
 napi_value Start(napi_env env, napi_callback_info info) {
   napi_value values[1];
-  Endpoint* endpoint = ReadArguments(env, info, 1, values) ? UnwrapOpen(env, values[0]) : nullptr;
+  Endpoint* endpoint = ReadHandshake(env, info, 1, values);
   return endpoint == nullptr ? nullptr : Step(env, endpoint, nullptr);
 }
 
@@ -325,7 +333,7 @@ napi_value Start(napi_env env, napi_callback_info info) {
 napi_value Take(napi_env env, napi_callback_info info) {
   napi_value values[2];
   Bytes datagram;
-  Endpoint* endpoint = ReadArguments(env, info, 2, values) ? UnwrapOpen(env, values[0]) : nullptr;
+  Endpoint* endpoint = ReadHandshake(env, info, 2, values);
   if (endpoint == nullptr || !ReadBytes(env, values[1], "datagram", &datagram)) {
     return nullptr;
   }
@@ -335,7 +343,7 @@ napi_value Take(napi_env env, napi_callback_info info) {
 // profile(handshake): the SRTP protection profile that was agreed on, 0: none.
 napi_value Profile(napi_env env, napi_callback_info info) {
   napi_value values[1];
-  Endpoint* endpoint = ReadArguments(env, info, 1, values) ? UnwrapOpen(env, values[0]) : nullptr;
+  Endpoint* endpoint = ReadHandshake(env, info, 1, values);
   if (endpoint == nullptr) {
     return nullptr;
   }
@@ -348,7 +356,7 @@ napi_value ExportKeys(napi_env env, napi_callback_info info) {
   napi_value values[2], keys;
   uint32_t bytes = 0;
   void* out = nullptr;
-  Endpoint* endpoint = ReadArguments(env, info, 2, values) ? UnwrapOpen(env, values[0]) : nullptr;
+  Endpoint* endpoint = ReadHandshake(env, info, 2, values);
   if (endpoint == nullptr || !ReadUint32(env, values[1], "bytes", &bytes)) {
     return nullptr;
   }
@@ -374,7 +382,7 @@ napi_value ExportKeys(napi_env env, napi_callback_info info) {
 // peerCertificate(handshake): its DER, or undefined.
 napi_value PeerCertificate(napi_env env, napi_callback_info info) {
   napi_value values[1], der = nullptr;
-  Endpoint* endpoint = ReadArguments(env, info, 1, values) ? UnwrapOpen(env, values[0]) : nullptr;
+  Endpoint* endpoint = ReadHandshake(env, info, 1, values);
   if (endpoint == nullptr) {
     return nullptr;
   }
