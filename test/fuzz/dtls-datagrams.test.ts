@@ -6,12 +6,11 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Prng } from '../../server/base/prng.ts';
 import type { NativeDtlsHandshake } from '../../server/native/dtls-binding.ts';
-import { loadNative } from '../../server/native/native.ts';
 import { createDtlsIdentity, DtlsHandshake, type DtlsIdentity } from '../../server/webrtc-transport/dtls-handshake.ts';
+import { native, only } from '../support/native-back-end.ts';
 
-const { native, reason } = loadNative();
-const skip = native === undefined ? reason : false;
-const dtls = native?.dtls as NonNullable<typeof native>['dtls'];
+/** Left out where there is none: not looked at then. */
+const dtls = native?.dtls;
 const HANDSHAKE_COUNT = process.env['SLUICE_SIZE'] === 'soak' ? 50_000 : 5_000;
 const FUZZ_COUNT = process.env['SLUICE_SIZE'] === 'soak' ? 20_000 : 1_000;
 const WARM_COUNT = 1_000;
@@ -79,7 +78,7 @@ const mangler =
     }
   };
 
-test('whatever comes between its datagrams, a handshake ends well or says that it failed', { skip }, async () => {
+test('whatever comes between its datagrams, a handshake ends well or says that it failed', only, async () => {
   const identity = await createDtlsIdentity(dtls);
   const prng = new Prng(20_261_126);
   const states = new Map<number, number>();
@@ -94,7 +93,7 @@ test('whatever comes between its datagrams, a handshake ends well or says that i
   assert.equal(exchange(open(identity), asIs), CONNECTED);
 });
 
-test('the same through our inbox: it ends at most once, and nothing throws', { skip }, async () => {
+test('the same through our inbox: it ends at most once, and nothing throws', only, async () => {
   const identity = await createDtlsIdentity(dtls);
   const [algorithm = '', value = ''] = identity.fingerprint.split(' ');
   const prng = new Prng(7);
@@ -129,7 +128,7 @@ test('the same through our inbox: it ends at most once, and nothing throws', { s
   assert.ok(connectedCount > FUZZ_COUNT / 10, String(connectedCount));
 });
 
-test(`${HANDSHAKE_COUNT} handshakes, a third of them given up half-way, leave no memory behind`, { skip }, async () => {
+test(`${HANDSHAKE_COUNT} handshakes, a third of them given up half-way, leave no memory behind`, only, async () => {
   const identity = await createDtlsIdentity(dtls);
   const shake = (index: number): void => {
     const ends = open(identity);

@@ -3,12 +3,11 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import type { NativeDtlsHandshake } from '../../../server/native/dtls-binding.ts';
-import { loadNative } from '../../../server/native/native.ts';
 import { createDtlsIdentity } from '../../../server/webrtc-transport/dtls-handshake.ts';
+import { native, only } from '../../support/native-back-end.ts';
 
-const { native, reason } = loadNative();
-const skip = native === undefined ? reason : false;
-const dtls = native?.dtls as NonNullable<typeof native>['dtls'];
+/** Left out where there is none: not looked at then. */
+const dtls = native?.dtls;
 const nothing = undefined as never;
 
 const material = async (): Promise<{ certificate: Buffer; key: Buffer }> => {
@@ -19,7 +18,7 @@ const material = async (): Promise<{ certificate: Buffer; key: Buffer }> => {
   };
 };
 
-test('certificates and keys that do not belong together, or are none, are refused', { skip }, async () => {
+test('certificates and keys that do not belong together, or are none, are refused', only, async () => {
   const { certificate, key } = await material();
   const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const other = pair.privateKey.export({ format: 'der', type: 'sec1' });
@@ -32,7 +31,7 @@ test('certificates and keys that do not belong together, or are none, are refuse
   assert.throws(() => (dtls.createContext as (one: Buffer) => unknown)(certificate), TypeError);
 });
 
-test('what is no handle, or another one, is refused by every call', { skip }, async () => {
+test('what is no handle, or another one, is refused by every call', only, async () => {
   const { certificate, key } = await material();
   const context = dtls.createContext(certificate, key);
   const handshake = dtls.open(context, true);
@@ -66,7 +65,7 @@ test('what is no handle, or another one, is refused by every call', { skip }, as
   dtls.close(handshake);
 });
 
-test('empty and detached datagrams are none; after the end everything but closing throws', { skip }, async () => {
+test('empty and detached datagrams are none; after the end everything but closing throws', only, async () => {
   const { certificate, key } = await material();
   const handshake = dtls.open(dtls.createContext(certificate, key), true);
   const detached = new Uint8Array(100);

@@ -6,10 +6,9 @@ import { constants, tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { loadNative } from '../../../server/native/native.ts';
 import type { DatagramCounts } from '../../../server/native/udp-binding.ts';
+import { native, only } from '../../support/native-back-end.ts';
 
-const { native, reason } = loadNative();
 const { EAGAIN, EIO, EINVAL, EINTR, ENOSYS, EPERM, ENOBUFS } = constants.errno;
 const ROOT = path.join(import.meta.dirname, '..', '..', '..');
 
@@ -61,7 +60,7 @@ process.exit(0);
 
 type Outcome = { readonly seqs: readonly (readonly number[])[]; readonly counts: DatagramCounts };
 
-describe('native sender', { skip: native === undefined && (reason ?? 'not built') }, () => {
+describe('native sender', only, () => {
   let folder = '';
   let shim = '';
   before(async () => {
@@ -77,7 +76,7 @@ describe('native sender', { skip: native === undefined && (reason ?? 'not built'
       ...process.env,
       LD_PRELOAD: [process.env['LD_PRELOAD'], shim].filter((name) => name !== undefined).join(':'),
       SLUICE_FAULTS: faults,
-      SLUICE_TEST: JSON.stringify([pictureCount, wantedCount, mayCut && native?.udp.kernelCuts() === true]),
+      SLUICE_TEST: JSON.stringify([pictureCount, wantedCount, mayCut && native.udp.kernelCuts()]),
     };
     const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', PROGRAM];
     const { stdout } = await promisify(execFile)(process.execPath, args, { env, maxBuffer: 2 ** 24 });
@@ -101,7 +100,7 @@ describe('native sender', { skip: native === undefined && (reason ?? 'not built'
 
   for (const [name, error] of Object.entries({ EIO, EINVAL })) {
     test(`a kernel that will not cut (${name}): one by one, and asked no more for that viewer`, async (t) => {
-      if (native?.udp.kernelCuts() !== true) {
+      if (!native.udp.kernelCuts()) {
         t.skip('this kernel cuts nothing');
         return;
       }

@@ -1,14 +1,11 @@
 /** RTCP by the native back end: opened, sealed and refused as the plain path does; every other datagram comes as dgram hands it over. */
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:dgram';
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { ProtocolError } from '../../../server/base/errors.ts';
 import { Prng } from '../../../server/base/prng.ts';
-import { loadNative } from '../../../server/native/native.ts';
 import { DATAGRAM_MAX_BYTES } from '../../../server/native/rtcp-binding.ts';
 import type { RtcpChannel } from '../../../server/webrtc-transport/datagram-reader.ts';
 import { DatagramReader } from '../../../server/webrtc-transport/datagram-reader.ts';
@@ -16,27 +13,15 @@ import type { MasterKey } from '../../../server/webrtc-transport/srtp.ts';
 import { SrtcpContext } from '../../../server/webrtc-transport/srtp.ts';
 import { descriptorOf, stopReading } from '../../../server/webrtc-transport/udp-sender.ts';
 import { AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80 } from '../../../server/webrtc-transport/dtls.ts';
-import { ODD_VALUES } from '../../support/odd-values.ts';
+import { boundSocket } from '../../support/bound-socket.ts';
+import { native, only } from '../../support/native-back-end.ts';
+import { OddCaller } from '../../support/odd-values.ts';
 import { within } from '../../support/wait.ts';
 import { openSrtcp } from '../../support/werift-srtp.ts';
-
-const { native, reason } = loadNative();
-/** Where there is no compiler there is nothing to test. */
-const only = native === undefined ? { skip: reason ?? 'not built' } : {};
-
-const bound = async (t: TestContext, address = '127.0.0.1'): Promise<Socket> => {
-  const socket = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4', recvBufferSize: 1_048_576 });
-  const listening = once(socket, 'listening');
-  socket.bind(0, address);
-  await listening;
-  t.after(() => socket.close());
-  return socket;
-};
 
 type Seen = { readonly datagram: string; readonly address: string; readonly port: number };
 
 const readerFor = (t: TestContext, socket: Socket): { reader: DatagramReader; seen: Seen[] } => {
-  assert.ok(native !== undefined);
   const seen: Seen[] = [];
   const reader = new DatagramReader(new native.rtcp.RtcpPort(descriptorOf(socket) ?? -1), (datagram, address, port) =>
     seen.push({ datagram: datagram.toString('hex'), address, port }),
@@ -84,7 +69,7 @@ const openPlain = (context: SrtcpContext, datagram: Buffer): Buffer | undefined 
 test('what is sealed is what the plain path seals, and werift reads it', only, async (t) => {
   const prng = new Prng(1);
   const keys = drawKeys(prng);
-  const { channel } = openNoting(readerFor(t, await bound(t)).reader, keys);
+  const { channel } = openNoting(readerFor(t, await boundSocket(t)).reader, keys);
   const plain = new SrtcpContext(keys.local);
   const { profile, key, salt } = keys.local;
   const theirs = openSrtcp({ profile, localKey: key, localSalt: salt, remoteKey: key, remoteSalt: salt });
@@ -102,7 +87,7 @@ test(
   async (t) => {
     const prng = new Prng(2);
     const keys = drawKeys(prng);
-    const { channel } = openNoting(readerFor(t, await bound(t)).reader, keys);
+    const { channel } = openNoting(readerFor(t, await boundSocket(t)).reader, keys);
     const theirs = new SrtcpContext(keys.remote);
     const plain = new SrtcpContext(keys.remote);
     const sent: Buffer[] = [];
@@ -134,8 +119,8 @@ for (const address of ['127.0.0.1', '::1']) {
     async (t) => {
       const prng = new Prng(3);
       const [socket, mirror, stranger, viewer] = [
-        ...[await bound(t, address), await bound(t, address)],
-        ...[await bound(t, address), await bound(t, address)],
+        ...[await boundSocket(t, address), await boundSocket(t, address)],
+        ...[await boundSocket(t, address), await boundSocket(t, address)],
       ] as [Socket, Socket, Socket, Socket];
       assert.ok(stopReading(socket));
       const { reader, seen } = readerFor(t, socket);
@@ -190,7 +175,7 @@ for (const address of ['127.0.0.1', '::1']) {
 }
 
 test('a datagram longer than any of ours is dropped and counted, the next one comes', only, async (t) => {
-  const [socket, stranger] = [await bound(t), await bound(t)];
+  const [socket, stranger] = [await boundSocket(t), await boundSocket(t)];
   stopReading(socket);
   const { reader, seen } = readerFor(t, socket);
   reader.listen();
@@ -206,7 +191,7 @@ test(
   only,
   async (t) => {
     const prng = new Prng(4);
-    const [socket, viewer] = [await bound(t), await bound(t)];
+    const [socket, viewer] = [await boundSocket(t), await boundSocket(t)];
     stopReading(socket);
     const { reader } = readerFor(t, socket);
     const keys = drawKeys(prng);
@@ -237,9 +222,8 @@ test(
 );
 
 test('a reader that is closed by what it hands over is closed', only, async (t) => {
-  const [socket, stranger] = [await bound(t), await bound(t)];
+  const [socket, stranger] = [await boundSocket(t), await boundSocket(t)];
   stopReading(socket);
-  assert.ok(native !== undefined);
   let count = 0;
   const reader: DatagramReader = new DatagramReader(new native.rtcp.RtcpPort(descriptorOf(socket) ?? -1), () => {
     count += 1;
@@ -256,14 +240,13 @@ test('a reader that is closed by what it hands over is closed', only, async (t) 
 
 test('another cipher, TCP and an address with a scope are not bound', only, async (t) => {
   const prng = new Prng(5);
-  const { reader } = readerFor(t, await bound(t, '::1'));
+  const { reader } = readerFor(t, await boundSocket(t, '::1'));
   const cm = { profile: AES_CM_128_HMAC_SHA1_80, key: prng.nextBytes(16), salt: prng.nextBytes(14) } as const;
   assert.equal(
     reader.open({ local: cm, remote: cm }, { onOpened: () => undefined, onRefused: () => undefined }),
     undefined,
   );
-  assert.ok(native !== undefined);
-  const port = new native.rtcp.RtcpPort(descriptorOf(await bound(t, '::1')) ?? -1);
+  const port = new native.rtcp.RtcpPort(descriptorOf(await boundSocket(t, '::1')) ?? -1);
   t.after(() => port.close());
   const id = port.addPeer(prng.nextBytes(16), prng.nextBytes(12), prng.nextBytes(16), prng.nextBytes(12));
   assert.deepEqual(
@@ -273,48 +256,37 @@ test('another cipher, TCP and an address with a scope are not bound', only, asyn
 });
 
 test('any arguments: an answer or an exception, never the end of the process', only, async (t) => {
-  assert.ok(native !== undefined);
   const prng = new Prng(12);
-  const odd = (): unknown => ODD_VALUES[prng.nextIndex(ODD_VALUES.length)];
-  const [socket, stranger] = [await bound(t), await bound(t)];
+  const caller = new OddCaller(prng);
+  const [socket, stranger] = [await boundSocket(t), await boundSocket(t)];
   stopReading(socket);
   const { RtcpPort } = native.rtcp;
   const open = (): InstanceType<typeof RtcpPort> => new RtcpPort(descriptorOf(socket) ?? -1);
   let port = open();
-  const counts = { fine: 0, thrown: 0 };
-  const attempt = (call: () => unknown): void => {
-    try {
-      call();
-      counts.fine += 1;
-    } catch (error) {
-      assert.ok(error instanceof Error);
-      counts.thrown += 1;
-    }
-  };
   const NAMES = ['addPeer', 'removePeer', 'bind', 'unbind', 'open', 'seal', 'listen', 'counts'] as const;
   for (let round = 0; round < 20_000; round += 1) {
-    const name = NAMES[prng.nextIndex(NAMES.length)]!;
-    const call = Reflect.get(port, name) as (...given: unknown[]) => unknown;
-    const given = Array.from({ length: prng.nextIndex(5) }, odd);
-    attempt(() => Reflect.apply(call, prng.nextIndex(50) === 0 ? odd() : port, given));
+    caller.attemptOneOf(port, NAMES);
     if (prng.nextIndex(40) === 0) {
-      attempt(() => port.addPeer(prng.nextBytes(16), prng.nextBytes(12), prng.nextBytes(16), prng.nextBytes(12)));
-      attempt(() => port.bind(prng.nextIndex(8), '127.0.0.1', stranger.address().port));
-      attempt(() => port.open(prng.nextIndex(8), prng.nextBytes(40), Buffer.alloc(40)));
-      attempt(() => port.seal(prng.nextIndex(8), prng.nextBytes(40), Buffer.alloc(60)));
-      attempt(() => stranger.send(prng.nextBytes(100), socket.address().port, '127.0.0.1'));
+      caller.attempt(() =>
+        port.addPeer(prng.nextBytes(16), prng.nextBytes(12), prng.nextBytes(16), prng.nextBytes(12)),
+      );
+      caller.attempt(() => port.bind(prng.nextIndex(8), '127.0.0.1', stranger.address().port));
+      caller.attempt(() => port.open(prng.nextIndex(8), prng.nextBytes(40), Buffer.alloc(40)));
+      caller.attempt(() => port.seal(prng.nextIndex(8), prng.nextBytes(40), Buffer.alloc(60)));
+      caller.attempt(() => stranger.send(prng.nextBytes(100), socket.address().port, '127.0.0.1'));
     }
     if (prng.nextIndex(400) === 0) {
-      attempt(() =>
+      caller.attempt(() =>
         port.listen(new Uint32Array(prng.nextIndex(200)), new Uint8Array(prng.nextIndex(140_000)), () => 1),
       );
       await new Promise((resolve) => setImmediate(resolve));
-      attempt(() => port.close());
+      caller.attempt(() => port.close());
       port = open();
     }
   }
   port.close();
   assert.throws(() => port.counts(), { code: 'NATIVE_PORT_CLOSED' });
+  const { counts } = caller;
   assert.ok(counts.fine > 500 && counts.thrown > 10_000, JSON.stringify(counts));
 });
 
@@ -363,7 +335,7 @@ for (const ending of ['throw', 'exit', 'spin', 'detach', 'terminate'] as const) 
       isOver = true;
     });
     await within(60_000, 'its port', () => heard.length === 1);
-    const sender = await bound(t);
+    const sender = await boundSocket(t);
     const send = (): void => sender.send('datagram', heard[0] as number, '127.0.0.1');
     send();
     if (ending === 'spin' || ending === 'detach' || ending === 'terminate') {

@@ -1,13 +1,9 @@
 /** The native packet path: the same bytes as the plain one, in order, whoever cuts them; and nothing from JavaScript brings it down. */
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:dgram';
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import { Prng } from '../../../server/base/prng.ts';
-import type { Native } from '../../../server/native/native.ts';
-import { loadNative } from '../../../server/native/native.ts';
 import { PACKET_WORDS } from '../../../server/native/udp-binding.ts';
 import type { MediaSender, OutgoingPacket } from '../../../server/relay/webrtc/media-sender.ts';
 import { BatchMediaSender, NodeMediaSender } from '../../../server/relay/webrtc/media-sender.ts';
@@ -17,31 +13,15 @@ import type { PeerTransport } from '../../../server/webrtc-transport/peer-transp
 import { SrtpProtector } from '../../../server/webrtc-transport/srtp.ts';
 import { descriptorOf, openUdpSender } from '../../../server/webrtc-transport/udp-sender.ts';
 import { AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80 } from '../../../server/webrtc-transport/dtls.ts';
-import { ODD_VALUES } from '../../support/odd-values.ts';
+import { boundSocket } from '../../support/bound-socket.ts';
+import { native, only } from '../../support/native-back-end.ts';
+import { OddCaller } from '../../support/odd-values.ts';
 import { openSrtp } from '../../support/werift-srtp.ts';
 
-const { native, reason } = loadNative();
-/** Where there is no compiler there is nothing to test. */
-const only = native === undefined ? { skip: reason ?? 'not built' } : {};
-
-const bound = async (t: TestContext, address = '127.0.0.1'): Promise<Socket> => {
-  const socket = createSocket({
-    type: address.includes(':') ? 'udp6' : 'udp4',
-    recvBufferSize: 4_194_304,
-    lookup: (hostname, _options, callback) => callback(null, hostname, address.includes(':') ? 6 : 4),
-  });
-  const listening = once(socket, 'listening');
-  socket.bind(0, address);
-  await listening;
-  t.after(() => socket.close());
-  return socket;
-};
-
-const batchFor = (t: TestContext, socket: Socket, mayCut: boolean): { batch: PacketBatch; native: Native } => {
-  assert.ok(native !== undefined);
+const batchFor = (t: TestContext, socket: Socket, mayCut: boolean): PacketBatch => {
   const batch = new PacketBatch(new native.udp.UdpBatch(descriptorOf(socket) ?? -1, mayCut));
   t.after(() => batch.close());
-  return { batch, native };
+  return batch;
 };
 
 /** The next datagrams of a socket. */
@@ -103,8 +83,8 @@ const PACKET_COUNT = 300;
 for (const address of ['127.0.0.1', '::1']) {
   test(`every packet to ${address} is what the plain path makes of it, bit for bit`, only, async (t) => {
     const prng = new Prng(9);
-    const [from, to] = [await bound(t, address), await bound(t, address)];
-    const { batch } = batchFor(t, from, true);
+    const [from, to] = [await boundSocket(t, address), await boundSocket(t, address)];
+    const batch = batchFor(t, from, true);
     const peer = peerTowards({ to, from, batch }, master(prng));
     const payloads = Array.from({ length: 9 }, () => prng.nextBytes(1 + prng.nextIndex(1_200)));
     const packets = Array.from({ length: PACKET_COUNT }, () => randomPacket(prng, payloads[prng.nextIndex(9)]!));
@@ -126,9 +106,9 @@ for (const mayCut of [true, false]) {
     only,
     async (t) => {
       const prng = new Prng(4);
-      const from = await bound(t);
-      const viewers = await Promise.all(Array.from({ length: 20 }, async () => bound(t)));
-      const { batch, native: addon } = batchFor(t, from, mayCut && native?.udp.kernelCuts() === true);
+      const from = await boundSocket(t);
+      const viewers = await Promise.all(Array.from({ length: 20 }, async () => boundSocket(t)));
+      const batch = batchFor(t, from, mayCut && native.udp.kernelCuts());
       const sender = new BatchMediaSender(batch);
       // Ten of one size and a shorter one, as the packetiser cuts; then sound.
       const payloads = [
@@ -170,15 +150,15 @@ for (const mayCut of [true, false]) {
       const { sent, calls, refused, dropped, uncut } = batch.counts;
       assert.deepEqual({ sent, refused, dropped, uncut }, { sent: 240, refused: 0, dropped: 0, uncut: 0 });
       assert.ok(calls < 20, `${calls} calls`);
-      assert.equal(typeof addon.udp.kernelCuts(), 'boolean');
+      assert.equal(typeof native.udp.kernelCuts(), 'boolean');
     },
   );
 }
 
 test('what is listed leaves by itself at the end of the step, and before its peer goes', only, async (t) => {
   const prng = new Prng(5);
-  const [from, to] = [await bound(t), await bound(t)];
-  const { batch } = batchFor(t, from, true);
+  const [from, to] = [await boundSocket(t), await boundSocket(t)];
+  const batch = batchFor(t, from, true);
   const { address, port } = to.address();
   const batched = batch.open(master(prng));
   const id = batched?.towards({ kind: 'udp', address, port });
@@ -200,7 +180,7 @@ test('what is listed leaves by itself at the end of the step, and before its pee
 });
 
 test('TCP, another cipher and an address with a scope go the plain way', only, async (t) => {
-  const { batch } = batchFor(t, await bound(t, '::1'), true);
+  const batch = batchFor(t, await boundSocket(t, '::1'), true);
   const prng = new Prng(6);
   assert.equal(
     batch.open({ profile: AES_CM_128_HMAC_SHA1_80, key: prng.nextBytes(16), salt: prng.nextBytes(14) }),
@@ -214,49 +194,35 @@ test('TCP, another cipher and an address with a scope go the plain way', only, a
 });
 
 test('any arguments: an answer or an exception, never the end of the process', only, async (t) => {
-  assert.ok(native !== undefined);
   const prng = new Prng(12);
-  const odd = (): unknown => ODD_VALUES[prng.nextIndex(ODD_VALUES.length)];
-  const from = await bound(t);
+  const caller = new OddCaller(prng);
+  const from = await boundSocket(t);
   const { UdpBatch, kernelCuts } = native.udp;
   const open = (): InstanceType<typeof UdpBatch> => new UdpBatch(descriptorOf(from) ?? -1, true);
   let batch = open();
-  const counts = { fine: 0, thrown: 0 };
-  const attempt = (call: () => unknown): void => {
-    try {
-      call();
-      counts.fine += 1;
-    } catch (error) {
-      assert.ok(error instanceof Error);
-      counts.thrown += 1;
-    }
-  };
   const NAMES = ['addPeer', 'setAddress', 'removePeer', 'send', 'retry', 'counts'] as const;
   for (let round = 0; round < 20_000; round += 1) {
-    const name = NAMES[prng.nextIndex(NAMES.length)]!;
-    const call = Reflect.get(batch, name) as (...given: unknown[]) => unknown;
-    const given = Array.from({ length: prng.nextIndex(5) }, odd);
-    attempt(() => Reflect.apply(call, prng.nextIndex(50) === 0 ? odd() : batch, given));
-    attempt(() => Reflect.apply(native.srtp.seal as never, undefined, Array.from({ length: 5 }, odd)));
+    caller.attemptOneOf(batch, NAMES);
+    caller.attempt(() => Reflect.apply(native.srtp.seal as never, undefined, caller.draw(5)));
     if (prng.nextIndex(40) === 0) {
-      attempt(() => batch.addPeer(prng.nextBytes(16), prng.nextBytes(12)));
-      attempt(() => batch.setAddress(prng.nextIndex(8), '127.0.0.1', from.address().port));
-      attempt(() => batch.send(new Uint32Array(8 * 4), 4, [prng.nextBytes(5)]));
+      caller.attempt(() => batch.addPeer(prng.nextBytes(16), prng.nextBytes(12)));
+      caller.attempt(() => batch.setAddress(prng.nextIndex(8), '127.0.0.1', from.address().port));
+      caller.attempt(() => batch.send(new Uint32Array(8 * 4), 4, [prng.nextBytes(5)]));
     }
     if (prng.nextIndex(400) === 0) {
-      attempt(() => batch.close());
+      caller.attempt(() => batch.close());
       batch = open();
     }
   }
   batch.close();
+  const { counts } = caller;
   assert.ok(counts.fine > 500 && counts.thrown > 10_000, JSON.stringify(counts));
   assert.equal(typeof kernelCuts(), 'boolean');
 });
 
 test('a closed batch, a foreign receiver and a socket that is none are refused by name', only, async (t) => {
-  assert.ok(native !== undefined);
   const { UdpBatch } = native.udp;
-  const from = await bound(t);
+  const from = await boundSocket(t);
   const batch = new UdpBatch(descriptorOf(from) ?? -1, true);
   const send = Reflect.get(batch, 'send') as () => unknown;
   batch.close();
@@ -271,8 +237,7 @@ test('a closed batch, a foreign receiver and a socket that is none are refused b
 });
 
 test('a list that changes everything while it is read changes nothing of what is sent', only, async (t) => {
-  assert.ok(native !== undefined);
-  const [from, to] = [await bound(t), await bound(t)];
+  const [from, to] = [await boundSocket(t), await boundSocket(t)];
   const batch = new native.udp.UdpBatch(descriptorOf(from) ?? -1, true);
   const peer = batch.addPeer(new Uint8Array(16), new Uint8Array(12));
   batch.setAddress(peer, '127.0.0.1', to.address().port);

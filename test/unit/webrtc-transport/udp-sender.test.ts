@@ -1,25 +1,12 @@
 /** Datagrams leave whole, in order, by Node's handle and by its public interface; refusals are counted, and nothing is left bent. */
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:dgram';
-import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { SocketSender, openUdpSender } from '../../../server/webrtc-transport/udp-sender.ts';
+import { boundSocket } from '../../support/bound-socket.ts';
 
 const DATAGRAM_COUNT = 50;
-
-const open = async (address: string): Promise<Socket> => {
-  const family = address.includes(':') ? 6 : 4;
-  const socket = createSocket({
-    type: family === 6 ? 'udp6' : 'udp4',
-    lookup: (hostname, _options, callback) => callback(null, hostname, family),
-  });
-  // Looked up within the call, it may listen before `bind` returns.
-  const listening = once(socket, 'listening');
-  socket.bind(0, address);
-  await listening;
-  return socket;
-};
 
 const MAKERS = [
   ['its handle', openUdpSender],
@@ -29,8 +16,7 @@ const MAKERS = [
 for (const [label, make] of MAKERS) {
   for (const address of ['127.0.0.1', '::1']) {
     test(`datagrams to ${address} by ${label} arrive as they were given`, async (t) => {
-      const [from, to] = [await open(address), await open(address)];
-      t.after(() => [from, to].forEach((socket) => socket.close()));
+      const [from, to] = [await boundSocket(t, address), await boundSocket(t, address)];
       const sender = make(from);
       const bytes = Buffer.alloc(3 * DATAGRAM_COUNT);
       const seen: string[] = [];
@@ -53,8 +39,7 @@ for (const [label, make] of MAKERS) {
 }
 
 test('the handle is found on the Node we pin, and the socket sends by itself as before', async (t) => {
-  const [from, to] = [await open('127.0.0.1'), await open('127.0.0.1')];
-  t.after(() => [from, to].forEach((socket) => socket.close()));
+  const [from, to] = [await boundSocket(t), await boundSocket(t)];
   assert.equal(openUdpSender(from) instanceof SocketSender, false);
   from.send('plain', to.address().port, '127.0.0.1');
   const [datagram] = (await once(to, 'message')) as [Buffer];
@@ -66,8 +51,7 @@ test('a socket without the inside we know is used by its public interface', () =
 });
 
 test('what the kernel refuses is counted, and the next one goes on', async (t) => {
-  const [from, to] = [await open('127.0.0.1'), await open('127.0.0.1')];
-  t.after(() => [from, to].forEach((socket) => socket.close()));
+  const [from, to] = [await boundSocket(t), await boundSocket(t)];
   const sender = openUdpSender(from);
   // Broadcast without permission.
   assert.equal(sender.send(Buffer.alloc(8), { start: 0, end: 8, port: 9, address: '255.255.255.255' }), false);
