@@ -19,7 +19,10 @@ const BACK_END = {
 const CROWD_READER = {
   what: "the reader of a load's crowd",
   folder: join(CACHE, 'crowd-reader'),
-  sources: () => [...filesBelow('test/latency/load/native'), 'server/native/src/napi.cc', 'server/native/src/napi.h'],
+  sources: () => [
+    ...filesBelow('test/latency/load/native'),
+    ...['handle.cc', 'handle.h', 'napi.cc', 'napi.h'].map((name) => `server/native/src/${name}`),
+  ],
   otherwise: 'viewers of the load read for themselves, and cost several times as much',
 };
 const HEADERS = 'node_modules/node-api-headers/include';

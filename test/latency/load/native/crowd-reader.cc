@@ -13,11 +13,13 @@
 
 #include <unordered_map>
 
+#include "handle.h"
 #include "napi.h"
 
 namespace {
 
 using sluice::Bytes;
+using sluice::Words;
 
 constexpr int kUdpLevel = 17;
 constexpr int kUdpGro = 104;
@@ -40,43 +42,29 @@ struct Reader {
   }
 };
 
-Reader* Unwrap(napi_env env, napi_value receiver) {
-  bool is_ours = false;
-  void* data = nullptr;
-  if (napi_check_object_type_tag(env, receiver, &kTag, &is_ours) != napi_ok || !is_ours || napi_unwrap(env, receiver, &data) != napi_ok) {
-    sluice::ThrowType(env, "expected a CrowdReader as receiver");
-    return nullptr;
-  }
-  return static_cast<Reader*>(data);
+// The arguments of a call, and whose it is; nullptr with an exception.
+Reader* ReadCall(napi_env env, napi_callback_info info, size_t count, napi_value* values) {
+  napi_value receiver;
+  return sluice::ReadArguments(env, info, count, values, &receiver)
+             ? static_cast<Reader*>(sluice::Unwrap(env, receiver, kTag, "expected a CrowdReader as receiver"))
+             : nullptr;
 }
 
 napi_value Construct(napi_env env, napi_callback_info info) {
-  napi_value receiver, target;
-  if (napi_get_new_target(env, info, &target) != napi_ok || target == nullptr) {
-    sluice::ThrowType(env, "CrowdReader: expected new");
-    return nullptr;
-  }
-  if (!sluice::ReadArguments(env, info, 0, nullptr, &receiver)) {
-    return nullptr;
-  }
-  Reader* reader = new Reader;
+  napi_value receiver;
   const auto finalize = [](napi_env, void* data, void*) { delete static_cast<Reader*>(data); };
-  if (napi_wrap(env, receiver, reader, finalize, nullptr, nullptr) != napi_ok) {
-    delete reader;
-    sluice::ThrowType(env, "CrowdReader: expected a fresh object");
-  } else if (napi_type_tag_object(env, receiver, &kTag) != napi_ok) {
-    sluice::ThrowType(env, "CrowdReader: expected a fresh object");
+  if (!sluice::ReadConstruction(env, info, 0, nullptr, &receiver) || !sluice::Wrap(env, receiver, new Reader, kTag, finalize)) {
+    return nullptr;
   }
   return receiver;
 }
 
 // add(viewer, fd): what comes on this socket is read here. False: the kernel will not.
 napi_value Add(napi_env env, napi_callback_info info) {
-  napi_value values[2], receiver, result;
+  napi_value values[2];
   uint32_t viewer = 0, fd = 0;
-  Reader* reader = nullptr;
-  if (!sluice::ReadArguments(env, info, 2, values, &receiver) || (reader = Unwrap(env, receiver)) == nullptr ||
-      !sluice::ReadUint32(env, values[0], "viewer", &viewer) || !sluice::ReadUint32(env, values[1], "fd", &fd)) {
+  Reader* reader = ReadCall(env, info, 2, values);
+  if (reader == nullptr || !sluice::ReadUint32(env, values[0], "viewer", &viewer) || !sluice::ReadUint32(env, values[1], "fd", &fd)) {
     return nullptr;
   }
   if (reader->sockets.count(viewer) > 0) {
@@ -97,16 +85,15 @@ napi_value Add(napi_env env, napi_callback_info info) {
   } else if (own >= 0) {
     close(own);
   }
-  return napi_get_boolean(env, is_added, &result) == napi_ok ? result : nullptr;
+  return sluice::Boolean(env, is_added);
 }
 
 // remove(viewer): if it is there.
 napi_value Remove(napi_env env, napi_callback_info info) {
-  napi_value values[1], receiver;
+  napi_value values[1];
   uint32_t viewer = 0;
-  Reader* reader = nullptr;
-  if (!sluice::ReadArguments(env, info, 1, values, &receiver) || (reader = Unwrap(env, receiver)) == nullptr ||
-      !sluice::ReadUint32(env, values[0], "viewer", &viewer)) {
+  Reader* reader = ReadCall(env, info, 1, values);
+  if (reader == nullptr || !sluice::ReadUint32(env, values[0], "viewer", &viewer)) {
     return nullptr;
   }
   const auto found = reader->sockets.find(viewer);
@@ -149,25 +136,13 @@ bool ReadOne(int fd, uint8_t* target, size_t capacity, int64_t now_us, uint32_t*
 
 // read(words, bytes): how many pieces stand in them now. Those that had no room are told next time.
 napi_value Read(napi_env env, napi_callback_info info) {
-  napi_value values[2], receiver, result;
-  napi_typedarray_type type;
-  size_t word_count = 0;
-  void* data = nullptr;
-  bool is_typed = false;
+  napi_value values[2];
+  Words words;
   Bytes bytes;
-  Reader* reader = nullptr;
-  if (!sluice::ReadArguments(env, info, 2, values, &receiver) || (reader = Unwrap(env, receiver)) == nullptr) {
+  Reader* reader = ReadCall(env, info, 2, values);
+  if (reader == nullptr || !sluice::ReadWords(env, values[0], "words", &words) || !sluice::ReadBytes(env, values[1], "bytes", &bytes)) {
     return nullptr;
   }
-  if (napi_is_typedarray(env, values[0], &is_typed) != napi_ok || !is_typed ||
-      napi_get_typedarray_info(env, values[0], &type, &word_count, &data, nullptr, nullptr) != napi_ok || type != napi_uint32_array) {
-    sluice::ThrowType(env, "words: expected a Uint32Array");
-    return nullptr;
-  }
-  if (!sluice::ReadBytes(env, values[1], "bytes", &bytes)) {
-    return nullptr;
-  }
-  uint32_t* words = static_cast<uint32_t*>(data);
   epoll_event ready[kReadyMaxCount];
   const int ready_count = epoll_wait(reader->epoll, ready, kReadyMaxCount, 0);
   timespec now;
@@ -178,11 +153,11 @@ napi_value Read(napi_env env, napi_callback_info info) {
     const uint32_t viewer = ready[index].data.u32;
     const auto found = reader->sockets.find(viewer);
     for (int turn = 0; found != reader->sockets.end() && turn < kTurnMaxCount; turn += 1) {
-      if ((count + 1) * kWords > word_count || at + kReadMaxBytes > bytes.size) {
+      if ((count + 1) * kWords > words.size || at + kReadMaxBytes > bytes.size) {
         index = ready_count;
         break;
       }
-      uint32_t* described = words + count * kWords;
+      uint32_t* described = words.data + count * kWords;
       if (!ReadOne(found->second, bytes.data + at, kReadMaxBytes, now_us, described)) {
         break;
       }
@@ -192,20 +167,12 @@ napi_value Read(napi_env env, napi_callback_info info) {
       count += 1;
     }
   }
-  return napi_create_uint32(env, static_cast<uint32_t>(count), &result) == napi_ok ? result : nullptr;
+  return sluice::Number(env, static_cast<double>(count));
 }
 
 }  // namespace
 
 NAPI_MODULE_INIT() {
-  const napi_property_descriptor methods[] = {
-      {"add", nullptr, Add, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-      {"remove", nullptr, Remove, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-      {"read", nullptr, Read, nullptr, nullptr, nullptr, napi_default_method, nullptr},
-  };
-  napi_value constructor;
-  if (napi_define_class(env, "CrowdReader", NAPI_AUTO_LENGTH, Construct, nullptr, sizeof methods / sizeof *methods, methods, &constructor) == napi_ok) {
-    napi_set_named_property(env, exports, "CrowdReader", constructor);
-  }
+  sluice::ExportClass(env, exports, "CrowdReader", Construct, {{"add", Add}, {"remove", Remove}, {"read", Read}});
   return exports;
 }
