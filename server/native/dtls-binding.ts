@@ -9,7 +9,7 @@ declare const handshakeBrand: unique symbol;
 /** One certificate and key. Lives as long as anything that was opened with it. */
 export type NativeDtlsContext = { readonly [contextBrand]: true };
 
-/** About 65 kB until it is closed, or collected. */
+/** About 94 kB until it is settled, closed or collected. */
 export type NativeDtlsHandshake = { readonly [handshakeBrand]: true };
 
 export const DTLS_HANDSHAKING = 0;
@@ -38,6 +38,11 @@ export type DtlsBinding = {
   exportKeys(handshake: NativeDtlsHandshake, byteCount: number): Buffer;
   /** DER; undefined: it sent none. Whether it is the right one is the caller's to find out. */
   peerCertificate(handshake: NativeDtlsHandshake): Buffer | undefined;
+  /**
+   * The keys are out: 94 kB of OpenSSL's go. From then on `take` sees alerts alone, `close` still tells the peer, and what asks for keys, profile or
+   * certificate throws. Changes nothing where the cipher is not AES-128-GCM. Only once connected.
+   */
+  settle(handshake: NativeDtlsHandshake): void;
   /** Frees it; `outgoing` tells the peer. Again: nothing. */
   close(handshake: NativeDtlsHandshake): NativeDtlsOutcome;
 };

@@ -26,7 +26,7 @@ export type DtlsEngine = {
   start(): void;
   /** Never throws. */
   take(record: Buffer): void;
-  /** From `onConnected` on. */
+  /** While `onConnected` is told; an engine may let go of them afterwards. */
   readonly srtpProfile: number | undefined;
   readonly remoteCertificate: Uint8Array | undefined;
   exportKeys(keyBytes: number, saltBytes: number): Omit<SrtpKeys, 'profile'>;

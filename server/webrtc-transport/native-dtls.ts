@@ -31,7 +31,7 @@ export class NativeDtls implements DtlsEngine {
     this.#handshake = binding.open(context, role === 'server');
   }
 
-  /** Until closed. */
+  /** While `onConnected` is told. */
   get srtpProfile(): number | undefined {
     return this.#binding.profile(this.#handshake);
   }
@@ -81,10 +81,18 @@ export class NativeDtls implements DtlsEngine {
     }
     if (state === DTLS_CONNECTED) {
       this.#listener.onConnected();
+      this.#letGo();
     } else if (state === DTLS_CLOSED_BY_PEER) {
       this.#listener.onClosedByPeer();
     } else if (state === DTLS_FAILED) {
       this.#listener.onFailed(failure ?? 'unknown');
+    }
+  }
+
+  /** What is to come are alerts. */
+  #letGo(): void {
+    if (!this.#isClosed) {
+      this.#binding.settle(this.#handshake);
     }
   }
 }

@@ -12,6 +12,17 @@ import {
 } from '../../server/webrtc-transport/dtls.ts';
 import type { DtlsIdentity, DtlsListener } from '../../server/webrtc-transport/dtls-handshake.ts';
 
+/** Of werift's record layer, as much as it takes to write a record. */
+type Plaintext = {
+  recordLayerHeader: {
+    contentType: number;
+    protocolVersion: { major: number; minor: number };
+    epoch: number;
+    sequenceNumber: number;
+    contentLen: number;
+  };
+  fragment: Buffer;
+};
 type Subscription = { subscribe(listener: (value?: unknown) => void): void };
 type WeriftDtlsClient = {
   readonly onConnect: Subscription;
@@ -19,11 +30,14 @@ type WeriftDtlsClient = {
   readonly onClose: Subscription;
   readonly srtp: { readonly srtpProfile?: number };
   readonly remoteCertificate?: Uint8Array;
+  readonly dtls: { recordSequenceNumber: number };
+  readonly cipher: { encryptPacket(record: Plaintext): Plaintext };
   connect(): Promise<void>;
   extractSessionKeys(keyBytes: number, saltBytes: number): Omit<SrtpKeys, 'profile'>;
 };
 const werift = createRequire(import.meta.url)('werift') as { DtlsClient: new (options: object) => WeriftDtlsClient };
 
+const CONTENT_ALERT = 21;
 const CONTENT_HANDSHAKE = 22;
 const HANDSHAKE_HELLO_VERIFY = 3;
 const RECORD_HEADER_BYTES = 13;
@@ -90,6 +104,26 @@ export class DtlsClientHandshake {
       this.#isVerified ||= isVerify;
       this.#transport.onData(datagram);
     }
+  }
+
+  /** Encrypted; once connected. Werift itself says nothing. */
+  sendAlert(severity: number, description: number): void {
+    const { dtls, cipher } = this.#client;
+    dtls.recordSequenceNumber += 1;
+    const { recordLayerHeader, fragment } = cipher.encryptPacket({
+      recordLayerHeader: {
+        ...{ contentType: CONTENT_ALERT, protocolVersion: { major: 0xfe, minor: 0xfd } },
+        ...{ epoch: 1, sequenceNumber: dtls.recordSequenceNumber, contentLen: 2 },
+      },
+      fragment: Buffer.from([severity, description]),
+    });
+    const record = Buffer.alloc(RECORD_HEADER_BYTES);
+    record.writeUInt8(recordLayerHeader.contentType, 0);
+    record.writeUInt16BE(0xfefd, 1);
+    record.writeUInt16BE(recordLayerHeader.epoch, 3);
+    record.writeUIntBE(recordLayerHeader.sequenceNumber, 5, 6);
+    record.writeUInt16BE(fragment.byteLength, 11);
+    this.#listener.onOutgoing(Buffer.concat([record, fragment]));
   }
 
   /** Stops it; nothing is sent any more. */

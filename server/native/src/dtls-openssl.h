@@ -12,6 +12,9 @@ typedef struct bio_method_st BIO_METHOD;
 typedef struct ssl_st SSL;
 typedef struct ssl_ctx_st SSL_CTX;
 typedef struct ssl_method_st SSL_METHOD;
+typedef struct ssl_cipher_st SSL_CIPHER;
+typedef struct ssl_session_st SSL_SESSION;
+typedef struct evp_md_st EVP_MD;
 typedef struct x509_st X509;
 typedef struct x509_store_ctx_st X509_STORE_CTX;
 typedef struct srtp_protection_profile_st {
@@ -58,6 +61,16 @@ X509* SSL_get1_peer_certificate(const SSL* ssl);
 SRTP_PROTECTION_PROFILE* SSL_get_selected_srtp_profile(SSL* ssl);
 int SSL_export_keying_material(SSL* ssl, unsigned char* out, size_t out_bytes, const char* label, size_t label_bytes,
                                const unsigned char* context, size_t context_bytes, int has_context);
+const SSL_CIPHER* SSL_get_current_cipher(const SSL* ssl);
+uint16_t SSL_CIPHER_get_protocol_id(const SSL_CIPHER* cipher);
+SSL_SESSION* SSL_get_session(const SSL* ssl);
+size_t SSL_SESSION_get_master_key(const SSL_SESSION* session, unsigned char* out, size_t out_bytes);
+size_t SSL_get_client_random(const SSL* ssl, unsigned char* out, size_t out_bytes);
+size_t SSL_get_server_random(const SSL* ssl, unsigned char* out, size_t out_bytes);
+const EVP_MD* EVP_sha256(void);
+unsigned char* HMAC(const EVP_MD* hash, const void* key, int key_bytes, const unsigned char* text, size_t text_bytes, unsigned char* out,
+                    unsigned int* out_bytes);
+void OPENSSL_cleanse(void* at, size_t bytes);
 int i2d_X509(const X509* certificate, unsigned char** out);
 void X509_free(X509* certificate);
 void ERR_clear_error(void);
@@ -90,5 +103,8 @@ constexpr uint64_t SSL_OP_NO_TICKET = uint64_t{1} << 14;
 constexpr uint64_t SSL_OP_CIPHER_SERVER_PREFERENCE = uint64_t{1} << 22;
 constexpr uint64_t SSL_OP_NO_RENEGOTIATION = uint64_t{1} << 30;
 constexpr int EVP_PKEY_EC = 408;
+// Reasons for a peer's fatal alerts are its numbers above this one; the library's number stands 23 bits up.
+constexpr unsigned long SSL_AD_REASON_OFFSET = 1000;
+constexpr unsigned long ERR_LIB_SSL_SHIFTED = 20ul << 23;
 
 #endif

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory>
 
+#include "dtls-alerts.h"
 #include "dtls-openssl.h"
 #include "handle.h"
 #include "napi.h"
@@ -18,8 +19,8 @@ constexpr size_t kOutgoingMaxCount = 16;
 constexpr long kMtuBytes = 1200;
 constexpr long kCertificateMaxBytes = 16384;
 constexpr size_t kKeyingMaterialMaxBytes = 256;
-// What an SSL object takes while it shakes hands, told to the garbage collector.
-constexpr int64_t kEndpointBytes = 65536;
+// What an SSL object takes, told to the garbage collector.
+constexpr int64_t kEndpointBytes = 94208;
 // Longer than any handshake may last, in microseconds: OpenSSL's timer never fires.
 constexpr unsigned int kNeverUs = 4000000000u;
 constexpr char kProfiles[] = "SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80";
@@ -45,7 +46,12 @@ struct Exchange {
 enum class State : uint32_t { kHandshaking = 0, kConnected = 1, kClosedByPeer = 2, kFailed = 3 };
 
 struct Endpoint {
+  // Until the keys are out and settled, or it is closed.
   SSL* ssl = nullptr;
+  bool is_server = false;
+  SentRecords sent;
+  // From then on, in its place.
+  std::unique_ptr<DtlsAlerts> alerts;
   // Only during a call.
   Exchange* exchange = nullptr;
   State state = State::kHandshaking;
@@ -77,6 +83,7 @@ int WriteDatagram(BIO* bio, const char* in, int in_bytes) {
   if (exchange == nullptr || in_bytes <= 0 || in_bytes > kMtuBytes) {
     return -1;
   }
+  static_cast<Endpoint*>(BIO_get_data(bio))->sent.Note(reinterpret_cast<const uint8_t*>(in), static_cast<size_t>(in_bytes));
   // What is beyond the cap is lost, as datagrams may be.
   if (exchange->out_count < kOutgoingMaxCount) {
     std::memcpy(exchange->out[exchange->out_count], in, static_cast<size_t>(in_bytes));
@@ -137,8 +144,18 @@ Endpoint* UnwrapEndpoint(napi_env env, napi_value handle) {
 // The arguments of a call, of which the first is a handshake that is not closed; nullptr with an exception.
 Endpoint* ReadHandshake(napi_env env, napi_callback_info info, size_t count, napi_value* values) {
   Endpoint* endpoint = ReadArguments(env, info, count, values) ? UnwrapEndpoint(env, values[0]) : nullptr;
-  if (endpoint != nullptr && endpoint->ssl == nullptr) {
+  if (endpoint != nullptr && endpoint->ssl == nullptr && endpoint->alerts == nullptr) {
     ThrowType(env, "handshake: it is closed");
+    return nullptr;
+  }
+  return endpoint;
+}
+
+// The same, of one that is not settled either.
+Endpoint* ReadUnsettled(napi_env env, napi_callback_info info, size_t count, napi_value* values) {
+  Endpoint* endpoint = ReadHandshake(env, info, count, values);
+  if (endpoint != nullptr && endpoint->ssl == nullptr) {
+    ThrowType(env, "handshake: it is settled");
     return nullptr;
   }
   return endpoint;
@@ -158,6 +175,7 @@ napi_value NewHandle(napi_env env, void* pointer, const napi_type_tag& tag, napi
 void FreeContext(napi_env, void* pointer, void*) { SSL_CTX_free(static_cast<SSL_CTX*>(pointer)); }
 
 void Release(napi_env env, Endpoint* endpoint) {
+  endpoint->alerts.reset();
   if (endpoint->ssl != nullptr) {
     SSL_free(endpoint->ssl);
     endpoint->ssl = nullptr;
@@ -240,6 +258,7 @@ napi_value Open(napi_env env, napi_callback_info info) {
   DTLS_set_timer_cb(ssl, NeverExpires);
   is_server ? SSL_set_accept_state(ssl) : SSL_set_connect_state(ssl);
   endpoint->ssl = ssl;
+  endpoint->is_server = is_server;
   int64_t total = 0;
   napi_adjust_external_memory(env, kEndpointBytes, &total);
   return NewHandle(env, endpoint.release(), kEndpointTag, FreeEndpoint);
@@ -280,6 +299,22 @@ void Advance(Endpoint* endpoint) {
   ERR_clear_error();
 }
 
+// An alert that ends it ends it as OpenSSL would; anything else is ignored.
+void TakeAlert(Endpoint* endpoint, const Exchange& exchange) {
+  constexpr uint8_t kWarning = 1, kFatal = 2, kCloseNotify = 0;
+  Alert alert;
+  if (endpoint->state != State::kConnected || !exchange.has_in || !endpoint->alerts->Find(exchange.in, exchange.in_bytes, &alert)) {
+    return;
+  }
+  if (alert.severity == kWarning && alert.description == kCloseNotify) {
+    endpoint->state = State::kClosedByPeer;
+  } else if (alert.severity == kFatal) {
+    const char* reason = ERR_reason_error_string(ERR_LIB_SSL_SHIFTED | (SSL_AD_REASON_OFFSET + alert.description));
+    endpoint->state = State::kFailed;
+    endpoint->failure = reason == nullptr ? "the peer gave up" : reason;
+  }
+}
+
 bool SetDatagrams(napi_env env, napi_value object, const Exchange& exchange) {
   napi_value list;
   if (napi_create_array_with_length(env, exchange.out_count, &list) != napi_ok) {
@@ -316,6 +351,10 @@ napi_value Step(napi_env env, Endpoint* endpoint, const Bytes* datagram) {
     exchange.in_bytes = datagram->size;
     exchange.has_in = datagram->size > 0;
   }
+  if (endpoint->ssl == nullptr) {
+    TakeAlert(endpoint, exchange);
+    return Outcome(env, *endpoint, exchange);
+  }
   endpoint->exchange = &exchange;
   Advance(endpoint);
   endpoint->exchange = nullptr;
@@ -325,7 +364,7 @@ napi_value Step(napi_env env, Endpoint* endpoint, const Bytes* datagram) {
 // start(handshake): a client's first flight.
 napi_value Start(napi_env env, napi_callback_info info) {
   napi_value values[1];
-  Endpoint* endpoint = ReadHandshake(env, info, 1, values);
+  Endpoint* endpoint = ReadUnsettled(env, info, 1, values);
   return endpoint == nullptr ? nullptr : Step(env, endpoint, nullptr);
 }
 
@@ -343,7 +382,7 @@ napi_value Take(napi_env env, napi_callback_info info) {
 // profile(handshake): the SRTP protection profile that was agreed on, 0: none.
 napi_value Profile(napi_env env, napi_callback_info info) {
   napi_value values[1];
-  Endpoint* endpoint = ReadHandshake(env, info, 1, values);
+  Endpoint* endpoint = ReadUnsettled(env, info, 1, values);
   if (endpoint == nullptr) {
     return nullptr;
   }
@@ -356,7 +395,7 @@ napi_value ExportKeys(napi_env env, napi_callback_info info) {
   napi_value values[2], keys;
   uint32_t bytes = 0;
   void* out = nullptr;
-  Endpoint* endpoint = ReadHandshake(env, info, 2, values);
+  Endpoint* endpoint = ReadUnsettled(env, info, 2, values);
   if (endpoint == nullptr || !ReadUint32(env, values[1], "bytes", &bytes)) {
     return nullptr;
   }
@@ -382,7 +421,7 @@ napi_value ExportKeys(napi_env env, napi_callback_info info) {
 // peerCertificate(handshake): its DER, or undefined.
 napi_value PeerCertificate(napi_env env, napi_callback_info info) {
   napi_value values[1], der = nullptr;
-  Endpoint* endpoint = ReadHandshake(env, info, 1, values);
+  Endpoint* endpoint = ReadUnsettled(env, info, 1, values);
   if (endpoint == nullptr) {
     return nullptr;
   }
@@ -397,6 +436,26 @@ napi_value PeerCertificate(napi_env env, napi_callback_info info) {
   return der;
 }
 
+// settle(handshake): the keys are out, and all that OpenSSL keeps for more than alerts goes. Where the cipher is not one that is spoken here nothing changes.
+napi_value Settle(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  Endpoint* endpoint = ReadHandshake(env, info, 1, values);
+  if (endpoint == nullptr) {
+    return nullptr;
+  }
+  if (endpoint->state != State::kConnected) {
+    ThrowType(env, "handshake: it is not done");
+    return nullptr;
+  }
+  std::unique_ptr<DtlsAlerts> alerts = endpoint->ssl == nullptr ? nullptr : DtlsAlerts::From(endpoint->ssl, endpoint->is_server, endpoint->sent);
+  ERR_clear_error();
+  if (alerts != nullptr) {
+    Release(env, endpoint);
+    endpoint->alerts = std::move(alerts);
+  }
+  return nullptr;
+}
+
 // close(handshake): the datagrams that tell the peer. Closing again does nothing.
 napi_value Close(napi_env env, napi_callback_info info) {
   napi_value values[1];
@@ -405,7 +464,14 @@ napi_value Close(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   Exchange exchange;
-  if (endpoint->ssl != nullptr) {
+  if (endpoint->alerts != nullptr) {
+    if (endpoint->state == State::kConnected && endpoint->alerts->WriteGoodbye(exchange.out[0])) {
+      exchange.out_bytes[0] = DtlsAlerts::kGoodbyeBytes;
+      exchange.out_count = 1;
+    }
+    ERR_clear_error();
+    Release(env, endpoint);
+  } else if (endpoint->ssl != nullptr) {
     endpoint->exchange = &exchange;
     if (endpoint->state == State::kConnected) {
       SSL_shutdown(endpoint->ssl);
@@ -429,6 +495,7 @@ bool InitDtls(napi_env env, napi_value exports) {
                                              {"profile", Profile},
                                              {"exportKeys", ExportKeys},
                                              {"peerCertificate", PeerCertificate},
+                                             {"settle", Settle},
                                              {"close", Close}});
 }
 

@@ -53,12 +53,14 @@ test('what is no handle, or another one, is refused by every call', only, async 
     assert.throws(() => dtls.profile(handle), TypeError);
     assert.throws(() => dtls.exportKeys(handle, 56), TypeError);
     assert.throws(() => dtls.peerCertificate(handle), TypeError);
+    assert.throws(() => dtls.settle(handle), TypeError);
     assert.throws(() => dtls.close(handle), TypeError);
   }
   assert.throws(() => dtls.open(handshake as never, true), TypeError);
   assert.throws(() => dtls.open(context, 'server' as never), TypeError);
   assert.throws(() => dtls.take(handshake, 'datagram' as never), TypeError);
   assert.throws(() => dtls.exportKeys(handshake, 56), /not done/u);
+  assert.throws(() => dtls.settle(handshake), /not done/u);
   assert.throws(() => dtls.exportKeys(handshake, 0), RangeError);
   assert.throws(() => dtls.exportKeys(handshake, 1e9), RangeError);
   assert.throws(() => dtls.exportKeys(handshake, -1), TypeError);
@@ -82,7 +84,92 @@ test('empty and detached datagrams are none; after the end everything but closin
     (one: NativeDtlsHandshake) => dtls.profile(one),
     (one: NativeDtlsHandshake) => dtls.exportKeys(one, 56),
     (one: NativeDtlsHandshake) => dtls.peerCertificate(one),
+    (one: NativeDtlsHandshake) => dtls.settle(one),
   ]) {
     assert.throws(() => call(handshake), /it is closed/u);
   }
+});
+
+type Ends = { readonly server: NativeDtlsHandshake; readonly client: NativeDtlsHandshake };
+
+const connected = async (): Promise<Ends> => {
+  const { certificate, key } = await material();
+  const context = dtls.createContext(certificate, key);
+  const [server, client] = [dtls.open(context, true), dtls.open(context, false)];
+  for (let flight = dtls.start(client).outgoing; flight.length > 0;) {
+    const answers = flight.flatMap((datagram) => dtls.take(server, datagram).outgoing);
+    flight = answers.flatMap((datagram) => dtls.take(client, datagram).outgoing);
+  }
+  assert.deepEqual([dtls.profile(server), dtls.profile(client)], [7, 7]);
+  return { server, client };
+};
+
+test("a settled handshake and OpenSSL understand each other's goodbye, in either role", only, async () => {
+  for (const settled of ['server', 'client'] as const) {
+    const other = settled === 'server' ? 'client' : 'server';
+    for (const first of ['server', 'client'] as const) {
+      const ends = await connected();
+      dtls.settle(ends[settled]);
+      // Again: nothing.
+      dtls.settle(ends[settled]);
+      const { outgoing } = dtls.close(ends[first]);
+      assert.deepEqual(
+        outgoing.map(({ byteLength }) => byteLength),
+        [39],
+        `${first} closes, ${settled} is settled`,
+      );
+      const last = first === settled ? other : settled;
+      assert.deepEqual(dtls.take(ends[last], outgoing[0]!), { state: 2, outgoing: [] });
+      dtls.close(ends[last]);
+    }
+  }
+});
+
+test('a goodbye has a number and a nonce of its own, after those of the handshake', only, async () => {
+  const { certificate, key } = await material();
+  const context = dtls.createContext(certificate, key);
+  const [server, client] = [dtls.open(context, true), dtls.open(context, false)];
+  const sent: Buffer[] = [];
+  for (let flight = dtls.start(client).outgoing; flight.length > 0;) {
+    const answers = flight.flatMap((datagram) => dtls.take(server, datagram).outgoing);
+    sent.push(...answers);
+    flight = answers.flatMap((datagram) => dtls.take(client, datagram).outgoing);
+  }
+  dtls.settle(server);
+  sent.push(...dtls.close(server).outgoing);
+  const encrypted = sent.flatMap((datagram) => {
+    const records: Buffer[] = [];
+    for (let at = 0; at < datagram.length; at += 13 + datagram.readUInt16BE(at + 11)) {
+      records.push(datagram.subarray(at));
+    }
+    return records.filter((record) => record.readUInt16BE(3) === 1);
+  });
+  assert.equal(encrypted.length, 2);
+  assert.deepEqual(
+    encrypted.map((record) => record.readUIntBE(5, 6)),
+    [0, 1],
+  );
+  const [finished, goodbye] = encrypted.map((record) => record.readBigUInt64BE(13));
+  assert.equal(goodbye, BigInt.asUintN(64, finished! + 1n));
+  dtls.close(client);
+});
+
+test('once it is settled keys, profile and certificate are gone, and what is no alert is nothing', only, async () => {
+  const { server, client } = await connected();
+  dtls.settle(server);
+  for (const call of [
+    (one: NativeDtlsHandshake) => dtls.start(one),
+    (one: NativeDtlsHandshake) => dtls.profile(one),
+    (one: NativeDtlsHandshake) => dtls.exportKeys(one, 56),
+    (one: NativeDtlsHandshake) => dtls.peerCertificate(one),
+  ]) {
+    assert.throws(() => call(server), /it is settled/u);
+  }
+  for (const bytes of [0, 1, 12, 13, 38, 39, 40, 1_200]) {
+    assert.deepEqual(dtls.take(server, Buffer.alloc(bytes, 0xff)), { state: 1, outgoing: [] });
+    assert.deepEqual(dtls.take(server, Buffer.alloc(bytes, 21)), { state: 1, outgoing: [] });
+  }
+  dtls.close(server);
+  assert.throws(() => dtls.take(server, Buffer.alloc(20)), /it is closed/u);
+  dtls.close(client);
 });

@@ -6,6 +6,7 @@ import test from 'node:test';
 import { loadNative } from '../../../server/native/native.ts';
 import { createDtlsIdentity, DtlsHandshake } from '../../../server/webrtc-transport/dtls-handshake.ts';
 import { within, withinValue } from '../../support/wait.ts';
+import { DtlsClientHandshake } from '../../support/dtls-client.ts';
 import { DtlsPair, ENGINES, type EngineName, type PairOptions } from '../../support/dtls-pair.ts';
 
 const CHANGE_CIPHER_SPEC = 20;
@@ -204,6 +205,76 @@ test('native: both tell the other side that they close', { skip: !hasNative }, a
     }
   }
 });
+
+/** A native server and a client of werift's, both with keys. */
+const withAlerts = async (
+  toServer: NonNullable<PairOptions['toServer']>,
+  use: (pair: DtlsPair, client: DtlsClientHandshake) => Promise<void>,
+): Promise<void> => {
+  const pair = await DtlsPair.start({ server: 'native', client: 'werift', toServer });
+  try {
+    await within(WAIT_MAX_MS, 'keys', () => pair.serverSide.keys !== undefined && pair.clientSide.keys !== undefined);
+    assert.ok(pair.client instanceof DtlsClientHandshake);
+    await use(pair, pair.client);
+  } finally {
+    pair.close();
+  }
+};
+
+test(
+  "native: an encrypted alert of another implementation ends it, with the peer's reason",
+  { skip: !hasNative },
+  async () => {
+    for (const [severity, description, end] of [
+      [1, 0, /^dtls_closed_by_peer$/u],
+      [2, 80, /^dtls_failed: .*internal error$/u],
+      [2, 255, /^dtls_failed: the peer gave up$/u],
+    ] as const) {
+      await withAlerts(
+        (datagram, deliver) => deliver(datagram),
+        async (pair, client) => {
+          // A warning that ends nothing.
+          client.sendAlert(1, 90);
+          assert.deepEqual(pair.serverSide.ends, []);
+          client.sendAlert(severity, description);
+          await within(WAIT_MAX_MS, 'the end', () => pair.serverSide.ends.length > 0);
+          assert.match(pair.serverSide.ends.join(), end);
+        },
+      );
+    }
+  },
+);
+
+test(
+  'native: an alert that was changed on its way ends nothing, and one in the clear neither',
+  { skip: !hasNative },
+  async () => {
+    let change: ((alert: Buffer) => Buffer) | undefined;
+    await withAlerts(
+      (datagram, deliver) => deliver(change === undefined ? datagram : change(Buffer.from(datagram))),
+      async (pair, client) => {
+        const changes: ((alert: Buffer) => Buffer)[] = [
+          (alert) => Buffer.concat([alert.subarray(0, 3), Buffer.alloc(8), Buffer.from([0, 2, 2, 80])]),
+          (alert) => alert.subarray(0, -1),
+          (alert) => Buffer.concat([alert, alert.subarray(0, 20)]).subarray(alert.length),
+          ...[0, 2, 4, 5, 10, 12, 13, 20, 21, 22, 23, 38].map((at) => (alert: Buffer) => {
+            alert[at] = (alert[at] ?? 0) ^ 1;
+            return alert;
+          }),
+        ];
+        for (const one of changes) {
+          change = one;
+          client.sendAlert(2, 80);
+          assert.deepEqual(pair.serverSide.ends, [], one.toString());
+        }
+        change = undefined;
+        client.sendAlert(2, 80);
+        await within(WAIT_MAX_MS, 'the end', () => pair.serverSide.ends.length > 0);
+        assert.match(pair.serverSide.ends.join(), /^dtls_failed/u);
+      },
+    );
+  },
+);
 
 test(
   'native: no datagram is larger than 1,200 bytes, and no round trip goes into a cookie',
