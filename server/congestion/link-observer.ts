@@ -26,6 +26,9 @@ const QUEUE_SMOOTHING = 0.3;
 const HISTORY_START_COUNT = 128;
 const HISTORY_MAX_COUNT = 512;
 
+/** Filled and read within one call, whoever's it is: packets are too many for an object each. */
+const ARRIVAL = { seqExt: 0, sentAtMs: 0, arrivedAtMs: 0, bytes: 0 };
+
 export class LinkObserver {
   readonly history = new SentHistory(HISTORY_MAX_COUNT, HISTORY_START_COUNT);
   readonly detector: OveruseDetector;
@@ -185,7 +188,11 @@ export class LinkObserver {
       lastArrivedMs = arrivedAtMs;
       lastSentMs = sentAtMs;
       leastQueueMs = Math.min(leastQueueMs, this.#observeDelay(arrivedAtMs - sentAtMs, nowMs));
-      this.#observePacket({ seqExt, sentAtMs, arrivedAtMs, bytes: packetBytes }, sink);
+      ARRIVAL.seqExt = seqExt;
+      ARRIVAL.sentAtMs = sentAtMs;
+      ARRIVAL.arrivedAtMs = arrivedAtMs;
+      ARRIVAL.bytes = packetBytes;
+      this.#observePacket(ARRIVAL, sink);
     }
     this.#answeredSeqExt = Math.max(this.#answeredSeqExt, report.baseSeqExt + report.count - 1);
     this.#lostCount = lostCount;

@@ -16,11 +16,13 @@ export type SizeOf<Item> = (item: Item, packetIndex: number) => number;
 export const REPAIR_MAX_COUNT = 512;
 export const PICTURE_MAX_COUNT = 600;
 
-/** Changed in place by `next`. */
+/** One of a picture's packets is changed in place by `next`: there are hundreds a second for each viewer. */
 export type Departure<Picture, Repair> =
   | { readonly kind: 'video'; readonly picture: Picture; readonly packetIndex: number }
   | { readonly kind: 'rtx'; readonly repair: Repair }
   | { readonly kind: 'probe' };
+
+type PacketDeparture<Picture> = { readonly kind: 'video'; picture: Picture; packetIndex: number };
 
 export class SendQueue<Picture extends QueuedPicture, Repair> {
   readonly pacer = new Pacer();
@@ -30,6 +32,7 @@ export class SendQueue<Picture extends QueuedPicture, Repair> {
   #pictures: Picture[] = [];
   #headIndex = 0;
   #packetIndex = 0;
+  #departure: PacketDeparture<Picture> | undefined;
   #backlogBytes = 0;
   #repairs: Repair[] = [];
   #repairHeadIndex = 0;
@@ -161,14 +164,16 @@ export class SendQueue<Picture extends QueuedPicture, Repair> {
       return undefined;
     }
     this.#backlogBytes -= bytes;
-    const packetIndex = this.#packetIndex;
+    const departure = (this.#departure ??= { kind: 'video', picture, packetIndex: 0 });
+    departure.picture = picture;
+    departure.packetIndex = this.#packetIndex;
     this.#packetIndex += 1;
     if (this.#packetIndex >= picture.packetCount) {
       this.#packetIndex = 0;
       this.#headIndex += 1;
       this.#compact();
     }
-    return { kind: 'video', picture, packetIndex };
+    return departure;
   }
 
   #compact(): void {

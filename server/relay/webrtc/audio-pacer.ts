@@ -16,7 +16,9 @@ const DUE_EARLY_MS = 1;
 type Timed = { readonly ptsMs: number };
 
 export class AudioPacer<Frame extends Timed> {
-  readonly #latenessMs: number[] = [];
+  /** As they came, and in order: one goes and one comes with each frame, so neither is made anew. */
+  readonly #latenessMs = new Float64Array(WINDOW_COUNT);
+  readonly #sortedMs = new Float64Array(WINDOW_COUNT);
   readonly #queue: { readonly frame: Frame; readonly dueMs: number }[] = [];
   #usualMs = 0;
   #count = 0;
@@ -44,9 +46,20 @@ export class AudioPacer<Frame extends Timed> {
   }
 
   #observe(latenessMs: number): void {
-    this.#latenessMs[this.#count % WINDOW_COUNT] = latenessMs;
+    const sorted = this.#sortedMs;
+    const place = this.#count % WINDOW_COUNT;
+    let at = Math.min(this.#count, WINDOW_COUNT);
+    if (at === WINDOW_COUNT) {
+      at -= 1;
+      const gone = sorted.indexOf(this.#latenessMs[place] ?? 0);
+      sorted.copyWithin(gone, gone + 1);
+    }
+    this.#latenessMs[place] = latenessMs;
     this.#count += 1;
-    const sorted = this.#latenessMs.toSorted((a, b) => a - b);
-    this.#usualMs = sorted[Math.floor(IN_TIME_RATIO * (sorted.length - 1))] ?? latenessMs;
+    for (; at > 0 && (sorted[at - 1] ?? 0) > latenessMs; at -= 1) {
+      sorted[at] = sorted[at - 1] ?? 0;
+    }
+    sorted[at] = latenessMs;
+    this.#usualMs = sorted[Math.floor(IN_TIME_RATIO * (Math.min(this.#count, WINDOW_COUNT) - 1))] ?? latenessMs;
   }
 }

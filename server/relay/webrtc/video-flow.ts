@@ -225,9 +225,8 @@ export class VideoFlow {
     const payload = picture.frame.payloads[index] ?? EMPTY;
     const isMarked = index === picture.packetCount - 1;
     const packet = this.#stream.prepare(payload, picture.timestampTs32, isMarked);
-    const { seqExt, payloadType, timestampTs32 } = packet.fields;
-    this.#options.outlet.send(packet, 'video', seqExt, nowMs);
-    this.#ring.add({ seqExt, payload, payloadType, timestampTs32, isMarked }, nowMs);
+    this.#options.outlet.send(packet, 'video', packet.fields.seqExt, nowMs);
+    this.#ring.add(packet.fields, payload, nowMs);
   }
 
   #beginPicture(picture: WaitingPicture, nowMs: number): void {

@@ -57,14 +57,15 @@ export class WakeUps<Sleeper> {
     const nowMs = this.#clock.nowMs();
     const due: Sleeper[] = [];
     this.#soonestMs = Number.POSITIVE_INFINITY;
-    for (const [sleeper, atMs] of this.#wakeAtMs) {
+    // Not `for … of`, which makes a pair for each of them, some hundred times a second.
+    this.#wakeAtMs.forEach((atMs, sleeper) => {
       if (atMs <= nowMs + TIMER_STEP_MS) {
         due.push(sleeper);
         this.#wakeAtMs.set(sleeper, Number.POSITIVE_INFINITY);
       } else {
         this.#soonestMs = Math.min(this.#soonestMs, atMs);
       }
-    }
+    });
     // Armed once, after all have said when they want to be woken again.
     this.#timerAtMs = Number.NEGATIVE_INFINITY;
     for (const sleeper of due) {

@@ -1,6 +1,7 @@
 /** Sound leaves evenly, in order, and never waits long. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Prng } from '../../../../server/base/prng.ts';
 import { AudioPacer } from '../../../../server/relay/webrtc/audio-pacer.ts';
 
 type Frame = { readonly ptsMs: number };
@@ -72,5 +73,21 @@ test('when media time leaps ahead, nothing waits longer than 80 ms', () => {
   const arrivedAtMs = new Map(leap.map((arrival) => [arrival.frame.ptsMs, arrival.arrivedAtMs]));
   for (const { frame, leftAtMs } of departures(leap)) {
     assert.ok(leftAtMs - arrivedAtMs.get(frame.ptsMs)! <= 81);
+  }
+});
+
+test('what is usual is the 95th percentile of the last 200 frames, however they lie', () => {
+  const prng = new Prng(9);
+  const pacer = new AudioPacer<Frame>();
+  const latenessMs: number[] = [];
+  for (let k = 0; k < 1_000; k += 1) {
+    const late = Math.round(40 * prng.nextRatio()) + (k % 400 > 300 ? 30 : 0);
+    latenessMs.push(late);
+    const ptsMs = 1_000 * k;
+    pacer.offer({ ptsMs }, ptsMs + late);
+    const last = latenessMs.slice(-200).toSorted((a, b) => a - b);
+    const usualMs = last[Math.floor(0.95 * (last.length - 1))]!;
+    assert.equal(pacer.nextDueMs, ptsMs + Math.max(late, usualMs));
+    assert.equal(pacer.take(ptsMs + 100).length, 1);
   }
 });

@@ -8,6 +8,7 @@ import { JoinQueue } from '../../../../server/relay/webrtc/join-queue.ts';
 import { isNearViewer } from '../../../../server/relay/webrtc/playout-delay-rule.ts';
 import { selectVideo } from '../../../../server/relay/webrtc/rendition-selector.ts';
 import { RetransmissionLimits } from '../../../../server/relay/webrtc/retransmission-limits.ts';
+import type { RtpFields } from '../../../../server/media/rtp/rtp-header.ts';
 import { RetransmissionRing } from '../../../../server/relay/webrtc/retransmission-ring.ts';
 import { RtpClock } from '../../../../server/relay/webrtc/rtp-clock.ts';
 
@@ -55,10 +56,52 @@ test('stamps rise by 45 ticks at least, bent or not, and wrap at 32 bits', () =>
   assert.equal(clock.stamp(10), 810);
 });
 
+const sentFields = (seqExt: number, fields: Partial<RtpFields> = {}): RtpFields => ({
+  ...{ payloadType: 96, isMarked: false, timestampTs32: 0, ssrc: 1 },
+  ...{ transportSeqExt: 0, playoutDelayMs: 0, playoutDelayMaxMs: 0, seqExt, ...fields },
+});
+
+test('every packet of the last second is found, the last 1,024 at most, however many were sent', () => {
+  const ring = new RetransmissionRing(1_000);
+  const firstSeqExt = 2 ** 33 - 700;
+  const payloads = Array.from({ length: 5_000 }, (_, index) => Uint8Array.of(index & 0xff));
+  let index = 0;
+  /** Of everything sent so far: the first that is found, and how many after it are, each with what was sent. */
+  const send = (count: number, everyMs: number, fromMs: number): { nowMs: number; foundCount: number } => {
+    let nowMs = fromMs;
+    for (const endIndex = index + count; index < endIndex; index += 1, nowMs += everyMs) {
+      const timestampTs32 = (2 ** 32 - 50 + index) % 2 ** 32;
+      const fields = sentFields(firstSeqExt + index, {
+        timestampTs32,
+        payloadType: 96 + (index % 8),
+        isMarked: index % 3 === 0,
+      });
+      ring.add(fields, payloads[index]!, nowMs);
+    }
+    const found = payloads.flatMap((_, at) => ring.find(firstSeqExt + at, nowMs) ?? []);
+    found.forEach((one, place) => {
+      const at = index - found.length + place;
+      assert.deepEqual(one, {
+        ...{ seqExt: firstSeqExt + at, payload: payloads[at], payloadType: 96 + (at % 8) },
+        ...{ timestampTs32: (2 ** 32 - 50 + at) % 2 ** 32, isMarked: at % 3 === 0 },
+      });
+    });
+    return { nowMs, foundCount: found.length };
+  };
+  // Over the wrap of its clock: 24 bits of milliseconds.
+  const slow = send(100, 20, 2 ** 24 - 1_000);
+  assert.equal(slow.foundCount, 50);
+  const usual = send(700, 4, slow.nowMs);
+  assert.equal(usual.foundCount, 250);
+  const burst = send(2_000, 0.1, usual.nowMs);
+  assert.equal(burst.foundCount, 1_024);
+  assert.equal(send(50, 100, burst.nowMs).foundCount, 10);
+});
+
 test('what was sent is found by its number for a second, over the wrap of its place', () => {
   const ring = new RetransmissionRing(1_000);
   const payload = Uint8Array.of(1);
-  ring.add({ seqExt: 65_537, payload, payloadType: 102, timestampTs32: 9, isMarked: true }, 0);
+  ring.add(sentFields(65_537, { payloadType: 102, timestampTs32: 9, isMarked: true }), payload, 0);
   assert.deepEqual(ring.find(65_537, 1_000), {
     seqExt: 65_537,
     payload,
