@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import {
   CACHE,
   ROOT,
+  SERVER_FLAGS,
   ensureBrowser,
   ensureFfmpeg,
   ensurePackages,
@@ -172,13 +173,14 @@ const TASKS = {
     ensureFfmpeg();
     ensurePlayer(node);
     ensureNative();
-    become(node, ['--disable-warning=ExperimentalWarning', 'server/main.ts', ...args]);
+    become(node, [...SERVER_FLAGS, 'server/main.ts', ...args]);
   },
   dev: (node) => {
     ensureFfmpeg();
     ensurePlayer(node);
     ensureNative();
     become(node, [
+      ...SERVER_FLAGS,
       '--watch-path=server',
       '--watch-path=transcode',
       '--watch-path=config',

@@ -3,6 +3,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { RungHostHeld, RungHostSays } from './rung-host.ts';
+import { serverFlags } from './server-flags.ts';
 import { withinValue } from './wait.ts';
 
 const PROGRAM = fileURLToPath(new URL('rung-host.ts', import.meta.url));
@@ -18,10 +19,11 @@ export type RungHost = {
 
 /** `cpus`: taskset's list of cores. */
 export const startRungHost = async (options: { cpus?: string } = {}): Promise<RungHost> => {
+  const nodeArgs = [...(await serverFlags()), '--expose-gc'];
   const pin =
     options.cpus === undefined
-      ? { execArgv: ['--expose-gc'] }
-      : { execPath: 'taskset', execArgv: ['-c', options.cpus, process.execPath, '--expose-gc'] };
+      ? { execArgv: nodeArgs }
+      : { execPath: 'taskset', execArgv: ['-c', options.cpus, process.execPath, ...nodeArgs] };
   const child = fork(PROGRAM, [], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], ...pin });
   const ended = once(child, 'exit');
   let whepUrl: string | undefined;

@@ -11,6 +11,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { cpuMs, descendants, rssBytes } from './process-usage.ts';
+import { serverFlags } from './server-flags.ts';
 import { withinValue } from './wait.ts';
 import type { SessionSummary } from '../../server/api/contract/sessions.ts';
 import type { BroadcastSummary, WatchState } from '../../server/api/contract/socket.ts';
@@ -261,7 +262,7 @@ const launch = async (folder: string, options: SluiceOptions): Promise<Running> 
   };
   // JSON is YAML.
   await writeFile(configFile, JSON.stringify(mergeConfig(defaults, options.config ?? {}), null, 2));
-  const nodeArgs = options.nodeArgs ?? [];
+  const nodeArgs = [...(await serverFlags()), ...(options.nodeArgs ?? [])];
   const command = [process.execPath, ...nodeArgs, path.join(ROOT, 'server/main.ts'), '--config', configFile];
   const pinned = options.cpus === undefined ? command : ['taskset', '-c', options.cpus, ...command];
   const child = spawn(pinned[0]!, pinned.slice(1), { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
