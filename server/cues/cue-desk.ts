@@ -137,8 +137,13 @@ export class CueDesk {
     if (board === undefined) {
       return this.#endedRanges.get(broadcastId) ?? NO_RANGES;
     }
-    board.ranges ??= board.timeline.ranges();
-    return board.ranges;
+    if (board.ranges !== undefined) {
+      return board.ranges;
+    }
+    const ranges = board.timeline.ranges(this.#now(board).media);
+    const isComplete = ranges.every(({ startAtWallMs }) => startAtWallMs !== undefined);
+    board.ranges = isComplete ? ranges : undefined;
+    return ranges;
   }
 
   /** A broadcast has begun; its units are handed to `onUnit`. */

@@ -8,7 +8,7 @@
  */
 import type { CueAt, CueContent, CueTiming } from '../api/contract/cues-host.ts';
 import type { CueEvent, CueNow, CuePlace, CueRange, CueRecord, MediaNow } from './cue.ts';
-import { cueOf, markOf } from './cue.ts';
+import { cueOf, markOf, programWallMsAt } from './cue.ts';
 
 export type CueTimelineOptions = {
   /** Cues of one name, prepared ones included. */
@@ -38,10 +38,12 @@ const CLOCK_LEAD_LEFT_RATIO = 0.8;
 /** Ids that playlists of one broadcast were told of, withdrawn ones included, against those that may be there at once: they are remembered. */
 const TOLD_MAX_RATIO = 20;
 
+type OpenRange = Pick<CueRange, 'id' | 'startAtWallMs'>;
+
 type Kept = {
   record: CueRecord;
-  /** What playlists are told; its start stays what it was told to be, even where the clock moves a little. */
-  range: { readonly id: string; readonly startAtWallMs: number } | undefined;
+  /** What playlists are told; its start, once told, stays what it was told to be, even where the clock moves a little. */
+  range: OpenRange | undefined;
   /** What it was made with; undefined: by an earlier run of the server. */
   readonly madeAt: CueAt | null | undefined;
 };
@@ -80,8 +82,9 @@ export class CueTimeline {
     return this.#kept.get(id)?.record;
   }
 
-  /** What playlists of the broadcast list, oldest first. */
-  ranges(): readonly CueRange[] {
+  /** What playlists of the broadcast list, oldest first. They list it: whose date was open, and is known to `media`, has that date from now on. */
+  ranges(media: MediaNow | undefined): readonly CueRange[] {
+    this.#fixDates(media);
     const present = [...this.#kept.values()].flatMap(({ record, range }) => {
       const { content, state, place } = record;
       if (place === undefined || range === undefined) {
@@ -288,9 +291,9 @@ export class CueTimeline {
   #armAt(kept: Kept, { at, mediaMs }: { at: CueAt; mediaMs: number }, media: MediaNow): readonly CueEvent[] {
     const { content } = kept.record;
     const showAtWallMs = content.mode === 'clock' ? mediaMs + media.arrivalOffsetMs + this.#options.clockLeadMs : null;
-    const place = { mediaMs, programWallMs: mediaMs + media.programOffsetMs, showAtWallMs };
+    const place = { mediaMs, programWallMs: programWallMsAt(media, mediaMs), showAtWallMs };
     kept.record = { ...kept.record, state: 'armed', at, place };
-    kept.range = this.#newRange(content.id, place);
+    kept.range = this.#newRange(content.id, undefined);
     return [{ type: 'armed', mark: markOf(content, place), content }];
   }
 
@@ -319,7 +322,7 @@ export class CueTimeline {
     const { content, state, place } = kept.record;
     const hasFired = place !== undefined && (state === 'fired' || state === 'ended');
     if (hasFired && this.#broadcastId !== undefined) {
-      kept.range = this.#newRange(content.id, place);
+      kept.range = this.#newRange(content.id, kept.range?.startAtWallMs);
     }
     if (hasFired && now.media !== undefined) {
       // A longer life may bring it back.
@@ -337,8 +340,9 @@ export class CueTimeline {
     const leadMs = this.#options.clockLeadMs;
     const isInTime = (place.showAtWallMs ?? 0) - now.wallMs >= leadMs * CLOCK_LEAD_LEFT_RATIO;
     const showAtWallMs = place.showAtWallMs === null || isInTime ? place.showAtWallMs : now.wallMs + leadMs;
-    const firedPlace = { mediaMs, programWallMs: mediaMs + media.programOffsetMs, showAtWallMs };
+    const firedPlace = { mediaMs, programWallMs: programWallMsAt(media, mediaMs), showAtWallMs };
     kept.record = { ...kept.record, state: 'fired', place: firedPlace, firedAtWallMs: now.wallMs };
+    kept.range = kept.range === undefined ? undefined : withDate(kept.range, mediaMs, media);
     const lateMs = Math.max(0, now.wallMs - (mediaMs + media.arrivalOffsetMs));
     return [{ type: 'fired', cue: cueOf(content, firedPlace), lateMs }];
   }
@@ -360,7 +364,7 @@ export class CueTimeline {
     this.#lookAtMs = now.nowMs + MARK_LOOK_EVERY_MS;
     return [...this.#kept.values()].flatMap((kept) => {
       const { state, place, content } = kept.record;
-      const programWallMs = (place?.mediaMs ?? 0) + media.programOffsetMs;
+      const programWallMs = programWallMsAt(media, place?.mediaMs ?? 0);
       if (
         state !== 'armed' ||
         place === undefined ||
@@ -377,9 +381,9 @@ export class CueTimeline {
   /** It goes on where it was by the wall clock, before the new broadcast's beginning. */
   #carryOver(kept: Kept, place: CuePlace, media: MediaNow): readonly CueEvent[] {
     const { content, state } = kept.record;
-    const carried = { ...place, mediaMs: place.programWallMs - media.programOffsetMs };
+    const carried = { ...place, mediaMs: place.programWallMs - programWallMsAt(media, 0) };
     kept.record = { ...kept.record, place: carried };
-    kept.range = this.#newRange(content.id, place);
+    kept.range = this.#newRange(content.id, place.programWallMs);
     return state === 'fired' ? [{ type: 'carried', content, cue: cueOf(content, carried) }] : [];
   }
 
@@ -398,13 +402,32 @@ export class CueTimeline {
     });
   }
 
+  #fixDates(media: MediaNow | undefined): void {
+    if (media === undefined || media.broadcastId !== this.#broadcastId) {
+      return;
+    }
+    this.#past = this.#past.map((range) => withDate(range, range.mediaMs, media));
+    for (const kept of this.#kept.values()) {
+      const { range, record } = kept;
+      if (range !== undefined && record.place !== undefined) {
+        kept.range = withDate(range, record.place.mediaMs, media);
+      }
+    }
+  }
+
   /** `ID`, then `ID~2`, …: what playlists have told of a range must not change. */
-  #newRange(id: string, { programWallMs }: CuePlace): { id: string; startAtWallMs: number } {
+  #newRange(id: string, startAtWallMs: number | undefined): OpenRange {
     const count = (this.#rangeCounts.get(id) ?? 0) + 1;
     this.#rangeCounts.set(id, count);
-    return { id: count === 1 ? id : `${id}~${count}`, startAtWallMs: programWallMs };
+    return { id: count === 1 ? id : `${id}~${count}`, startAtWallMs };
   }
 }
+
+/** The date of a range is open until it is first told, and then it is by the clock of playlists: by arrival, a broadcast begins with pictures that are late. */
+const withDate = <T extends OpenRange>(range: T, mediaMs: number, media: MediaNow): T =>
+  range.startAtWallMs !== undefined || media.programOffsetMs === undefined
+    ? range
+    : { ...range, startAtWallMs: mediaMs + media.programOffsetMs };
 
 const prepared = (content: CueContent): CueRecord => ({
   ...{ content, state: 'prepared', at: null },

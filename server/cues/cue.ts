@@ -11,8 +11,8 @@ export type MediaNow = {
   readonly isStalled: boolean;
   /** Wall clock of a picture's arrival minus its media time: how an instant becomes a place. */
   readonly arrivalOffsetMs: number;
-  /** Program date time as the playlists state it, minus media time. */
-  readonly programOffsetMs: number;
+  /** Program date time as the playlists state it, minus media time. Undefined before their first segment. */
+  readonly programOffsetMs: number | undefined;
   /** From capture to arrival, where the request does not say. */
   readonly encoderDelayMs: number;
 };
@@ -67,14 +67,18 @@ export type CueEvent =
 export type CueRange = {
   readonly id: string;
   readonly mediaMs: number;
-  /** Program date time, as it was when the range was first told of. */
-  readonly startAtWallMs: number;
+  /** Program date time, as it was when the range was first told of. Undefined while playlists have no dates yet. */
+  readonly startAtWallMs: number | undefined;
   readonly durationMs: number | undefined;
   /** It goes on, nobody knows for how long. */
   readonly isOpen: boolean;
   /** Undefined until it has fired. */
   readonly cue: Cue | undefined;
 };
+
+/** The program date time of `mediaMs`; as it arrives, before playlists have dates. */
+export const programWallMsAt = (media: MediaNow, mediaMs: number): number =>
+  mediaMs + (media.programOffsetMs ?? media.arrivalOffsetMs);
 
 export const markOf = (content: CueContent, place: CuePlace): CueMark => ({
   id: content.id,

@@ -65,7 +65,7 @@ export class MediaWatch {
       ...{ broadcastId: this.broadcastId, arrivalOffsetMs },
       reachedMs: Math.max(lastMs, Math.min(byClockMs, lastMs + AHEAD_MAX_MS)),
       isStalled: byClockMs > lastMs + AHEAD_MAX_MS,
-      programOffsetMs: this.#options.programOffsetMs() ?? arrivalOffsetMs,
+      programOffsetMs: this.#options.programOffsetMs(),
       encoderDelayMs: this.encoderDelay.delayMs,
     };
   }

@@ -15,7 +15,7 @@ export type DateRange = {
   /** On the media timeline. */
   readonly startMediaMs: number;
   /** Its program date time, where the source has settled that already; else that of `startMediaMs` when it is first listed. */
-  readonly startAtWallMs?: number;
+  readonly startAtWallMs?: number | undefined;
   /** Undefined while it is not known. */
   readonly durationMs: number | undefined;
   /** It goes on: it is listed however far back it began. */

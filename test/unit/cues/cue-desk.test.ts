@@ -104,6 +104,26 @@ describe('the desk of cues', () => {
     assert.ok(Math.abs(date - programWallMs!) <= 1);
   });
 
+  test('armed with the first pictures, which came late, its date is still the playlists’', async () => {
+    const { feed } = stage.publish();
+    const units = testMedia(10);
+    const lateMs = 60;
+    const late = before(units, 100).map((unit) => ({
+      ...unit,
+      ...{ arrivedAtMs: unit.arrivedAtMs + lateMs, arrivedAtWallMs: unit.arrivedAtWallMs + lateMs },
+    }));
+    stage.push(feed, late);
+    const armed = cueIn(await stage.desk.create('demo', content('a'), { at: { countdownMs: 3_000 } }));
+    stage.push(feed, from(units, 100));
+    const text = await playlist();
+    const date = Date.parse(/^#EXT-X-DATERANGE:ID="a".*START-DATE="([^"]+)"/m.exec(text)![1]!);
+    const playlistDate = dateIn(text, armed.mediaMs!);
+    assert.ok(armed.programWallMs! - playlistDate > 20, 'the stage is set: it was armed by another clock');
+    assert.ok(Math.abs(date - playlistDate) <= 1, `${date} ${playlistDate}`);
+    const fired = stage.told.find((message) => message.type === 'cue');
+    assert.ok(fired?.type === 'cue' && Math.abs(date - fired.cue.programWallMs) <= 1);
+  });
+
   test('L26 playlists tell the bare instant, then the cue, then how long it was; `?dvr=1` tells the same', async () => {
     const { feed } = stage.publish();
     const units = testMedia(30);

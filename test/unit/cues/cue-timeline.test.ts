@@ -197,7 +197,7 @@ test('an armed one may wait again, and then takes nothing with it', () => {
   done(timeline.create(content('a'), { at: { mediaMs: 5_000 } }, at(1_000)));
   assert.deepEqual(typesOf(done(timeline.edit(content('a'), null, at(1_000))).events), ['disarmed']);
   assert.deepEqual(timeline.advance(at(9_000)), []);
-  assert.deepEqual(timeline.ranges(), []);
+  assert.deepEqual(timeline.ranges(mediaAt(0)), []);
 });
 
 test('before the broadcast: prepared, planned for a media time, but no now', () => {
@@ -265,31 +265,52 @@ test('a promised date that has moved with the clock is told anew, one that has h
 test('ranges: bare until it fires, its start fixed, another id for what playlists may not change', () => {
   const timeline = live();
   done(timeline.create(content('a'), { at: { mediaMs: 5_000 } }, at(1_000)));
-  const [bare] = timeline.ranges();
+  const [bare] = timeline.ranges(mediaAt(0));
   assert.deepEqual(bare, {
     ...{ id: 'a', mediaMs: 5_000, startAtWallMs: PROGRAM_OFFSET_MS + 5_000 },
     ...{ durationMs: undefined, isOpen: false, cue: undefined },
   });
   timeline.advance(at(5_000, { programOffsetMs: PROGRAM_OFFSET_MS + 2 }));
-  const [fired] = timeline.ranges();
+  const [fired] = timeline.ranges(mediaAt(5_000, { programOffsetMs: PROGRAM_OFFSET_MS + 2 }));
   assert.equal(fired?.startAtWallMs, bare?.startAtWallMs);
   assert.equal(fired?.cue?.programWallMs, PROGRAM_OFFSET_MS + 5_002);
   assert.equal(fired?.isOpen, true);
   done(timeline.edit(content('a', { title: 'new' }), undefined, at(6_000)));
   assert.deepEqual(
-    timeline.ranges().map(({ id, cue }) => [id, cue?.title]),
+    timeline.ranges(mediaAt(0)).map(({ id, cue }) => [id, cue?.title]),
     [['a~2', 'new']],
   );
   done(timeline.withdraw('a', { isForgotten: false }, at(8_000)));
   assert.deepEqual(
-    timeline.ranges().map(({ id, durationMs, isOpen }) => [id, durationMs, isOpen]),
+    timeline.ranges(mediaAt(0)).map(({ id, durationMs, isOpen }) => [id, durationMs, isOpen]),
     [['a~2', 3_000, false]],
   );
   done(timeline.create(content('a'), { at: { mediaMs: 9_000 } }, at(8_000)));
   assert.deepEqual(
-    timeline.ranges().map(({ id }) => id),
+    timeline.ranges(mediaAt(0)).map(({ id }) => id),
     ['a~2', 'a~3'],
   );
+});
+
+test('ranges: armed before playlists have a clock, a cue has its date of the first telling by that clock', () => {
+  const unknown = { arrivalOffsetMs: PROGRAM_OFFSET_MS + 18, programOffsetMs: undefined };
+  const startOf = (timeline: CueTimeline, programOffsetMs: number | undefined): number | undefined =>
+    timeline.ranges(mediaAt(0, { programOffsetMs }))[0]?.startAtWallMs;
+  const listed = live();
+  done(listed.create(content('a'), { at: { mediaMs: 5_000 } }, at(100, unknown)));
+  assert.equal(startOf(listed, undefined), undefined);
+  assert.equal(startOf(listed, PROGRAM_OFFSET_MS), PROGRAM_OFFSET_MS + 5_000, 'by the first list');
+  assert.equal(startOf(listed, PROGRAM_OFFSET_MS + 1), PROGRAM_OFFSET_MS + 5_000, 'and for ever');
+  const unlisted = live();
+  done(unlisted.create(content('a'), { at: { mediaMs: 5_000 } }, at(100, unknown)));
+  const [fired] = unlisted.advance(at(5_000));
+  assert.ok(fired?.type === 'fired' && fired.cue.programWallMs === PROGRAM_OFFSET_MS + 5_000);
+  done(unlisted.edit(content('a', { title: 'new' }), undefined, at(6_000)));
+  assert.equal(startOf(unlisted, PROGRAM_OFFSET_MS + 1), PROGRAM_OFFSET_MS + 5_000, 'as all were told when it fired');
+  const short = live();
+  done(short.create(content('a'), { at: { mediaMs: 100 } }, at(100, unknown)));
+  done(short.withdraw('a', { isForgotten: false }, at(200, unknown)));
+  assert.equal(startOf(short, PROGRAM_OFFSET_MS), PROGRAM_OFFSET_MS + 100, 'withdrawn before there was a clock');
 });
 
 test('withdrawn: viewers who knew of it are told, and how long it was on; forgotten, no playlist keeps it', () => {
@@ -310,6 +331,6 @@ test('withdrawn: viewers who knew of it are told, and how long it was on; forgot
   assert.deepEqual([armed.wasTold, armed.cue], [true, undefined]);
   assert.equal(withdraw('on').cue?.durationMs, 3_000);
   withdraw('wrong', true);
-  assert.deepEqual(timeline.ranges(), []);
+  assert.deepEqual(timeline.ranges(mediaAt(0)), []);
   assert.equal(codeOf(timeline.withdraw('on', { isForgotten: false }, at(4_000))), 'CUE_UNKNOWN');
 });
