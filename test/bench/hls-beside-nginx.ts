@@ -3,10 +3,11 @@
  * from a RAM disk, over HTTP/1.1 in the clear and over HTTP/2 with the same certificate; in one run, by turns, each pinned to the same core, the viewers
  * on the other. nginx has no playlist to hold back and nothing to ingest; what ours takes for that with nobody watching is not counted.
  */
-import { mkdtemp, rm, writeFile, mkdir } from 'node:fs/promises';
+import { rm, writeFile, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { NginxProcess, nginxMissing } from '../support/nginx-process.ts';
 import { cpuMs } from '../support/process-usage.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 import { withinValue } from '../support/wait.ts';
 import { LOAD_CPU, SERVER_CPU, WARM_UP_S, idleCpuRatio, openHlsStage } from './hls-blocked.ts';
 import type { HlsStage } from './hls-blocked.ts';
@@ -33,7 +34,7 @@ export const hlsBesideNginxBench: Bench = {
       console.error(`hls-beside-nginx is not run: ${missing}`);
       return [];
     }
-    const files = await mkdtemp('/dev/shm/sluice-hls-bench-');
+    const files = tempFolder('hls-bench', '/dev/shm');
     const stage = await openHlsStage();
     try {
       await copyFiles(stage, files);

@@ -2,12 +2,11 @@
  * Two thousand players wait for the same part of the same playlist: what does an answer cost the server, all of its request included, and how
  * long is it from the first byte of the first answer to the last byte of the last?
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { rm } from 'node:fs/promises';
 import { FilePublisher } from '../latency/source/publisher.ts';
 import { makeClip } from '../support/clip.ts';
 import { SluiceProcess } from '../support/sluice-process.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 import { passMs, withinValue } from '../support/wait.ts';
 import { startHlsLoad } from './hls-load-process.ts';
 import type { Bench, BenchRow } from './row.ts';
@@ -28,7 +27,7 @@ export type HlsStage = {
 
 /** A server on its core with one broadcast of 2.5 Mbit/s and sound. */
 export const openHlsStage = async (): Promise<HlsStage> => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-hls-bench-'));
+  const folder = tempFolder('hls-bench');
   const clip = await makeClip({ folder, bitrateBps: 2_500_000, durationS: 20, withSound: true });
   // Encoders of rungs would share the server's core.
   const config = { ladder: { enabled: false }, tls: { port: 0, selfMade: true }, publish: { loopback: 'open' } };

@@ -3,8 +3,7 @@
  * source a rung is. The clips are not part of the project: without the folder this bench is skipped, aloud.
  */
 import { existsSync, readdirSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../../server/base/clock.ts';
 import { silentLog } from '../../server/observability/log.ts';
@@ -22,6 +21,7 @@ import { findQualityTools, type QualityTools } from '../quality/quality-tools.ts
 import { encodeClip } from '../support/encoded-clip.ts';
 import { playLive } from '../support/live-clip.ts';
 import { cpuMs } from '../support/process-usage.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 import { passMs } from '../support/wait.ts';
 import type { Bench, BenchRow } from './row.ts';
 
@@ -148,7 +148,7 @@ const bdRow = (
 const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 const costRows = async (tools: QualityTools, [inputPath = '']: readonly string[]): Promise<BenchRow[]> => {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-ladder-bench-'));
+  const folder = tempFolder('ladder-bench');
   try {
     const { frameRateFps } = await videoFacts(tools, inputPath);
     const rungs = plannedRungs(30);

@@ -4,8 +4,7 @@
  * held to core 0 while publisher and viewers have the other. Without `SLUICE_SIZE=soak` fewer viewers.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../../server/base/errors.ts';
@@ -17,6 +16,7 @@ import { fillIn } from '../latency/run/placeholders.ts';
 import { FilePublisher } from '../latency/source/publisher.ts';
 import { makeClip } from '../support/clip.ts';
 import { descendants } from '../support/process-usage.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 import { passMs } from '../support/wait.ts';
 import type { Bench, BenchOptions, BenchRow } from './row.ts';
 
@@ -40,7 +40,7 @@ type Entrant = {
 export const mediaPlaneServersBench: Bench = {
   name: 'media-plane-servers',
   run: async (options) => {
-    const folder = await mkdtemp(path.join(tmpdir(), 'sluice-servers-'));
+    const folder = tempFolder('servers');
     try {
       const clip = await makeClip({
         folder,

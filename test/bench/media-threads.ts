@@ -3,12 +3,12 @@
  * long an access unit takes from the hub to the kernel for all of them, and what a viewer costs. Viewers on the main thread and in one thread of their own, in turns, in one run.
  */
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { loadavg, tmpdir } from 'node:os';
-import path from 'node:path';
+import { rm } from 'node:fs/promises';
+import { loadavg } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { startLoad } from '../latency/load/load-run.ts';
 import { FilePublisher } from '../latency/source/publisher.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 import { openThreadedSetup } from '../support/threaded-setup.ts';
 import { offerSdp } from '../support/whep-client.ts';
 import type { StunAskerOrder } from './stun-asker.ts';
@@ -162,7 +162,7 @@ const rowsOf = (threads: number, turns: readonly Turn[]): BenchRow[] => {
 export const mediaThreadsBench: Bench = {
   name: 'media-threads',
   run: async () => {
-    const folder = await mkdtemp(path.join(tmpdir(), 'sluice-bench-'));
+    const folder = tempFolder('bench');
     try {
       const clip = await makeClip({ folder, bitrateBps: 2_500_000, durationS: 20, withSound: true });
       const turns = new Map<number, Turn[]>([

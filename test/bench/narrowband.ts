@@ -2,9 +2,8 @@
  * Narrowband HD on real clips, by models that have not seen the clip they are tried on: what a CRF that follows the content saves at equal quality against
  * a ladder of fixed bitrates, and whether quality holds when scenes change. `SLUICE_CLIPS`: a folder of clips; needs an ffmpeg with libvmaf.
  */
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { readFile, rm, stat } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CrfController } from '../../transcode/narrowband/crf-controller.ts';
 import { LADDER_DEFAULTS, type Rung } from '../../transcode/ladder-plan.ts';
@@ -23,6 +22,7 @@ import type { QualityTools } from '../quality/quality-tools.ts';
 import { findQualityTools, runTool, ToolError } from '../quality/quality-tools.ts';
 import { readClip } from '../support/encoded-clip.ts';
 import type { Bench, BenchRow } from './row.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 
 const CLIPS_FOLDER = process.env['SLUICE_CLIPS'] ?? '../shared/corpus/clips';
 const IS_SOAK = process.env['SLUICE_SIZE'] === 'soak';
@@ -217,7 +217,7 @@ export const narrowbandBench: Bench = {
       throw new ToolError('narrowband', `needs an ffmpeg with libvmaf and clips in ${CLIPS_FOLDER}`);
     }
     const clips = (await listClips(CLIPS_FOLDER)).filter(({ heightPx }) => heightPx >= LINES_MIN);
-    const folder = await mkdtemp(join(tmpdir(), 'sluice-narrowband-bench-'));
+    const folder = tempFolder('narrowband-bench');
     try {
       // Every other clip: the model is fitted with those that are not shown.
       const halves = (IS_SOAK ? [0, 1] : [0]).map((half) => clips.filter((_, index) => index % 2 === half));

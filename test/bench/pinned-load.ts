@@ -2,14 +2,14 @@
  * How many viewers of 2.5 Mbit/s one core carries: the server is held to it, publisher and viewers have the other. With transport-wide feedback; a hundred with
  * sound, then `--viewers N` without. What of each frame's delay is over its viewer's least, and how many access units left more than 50 ms after they entered the hub.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { loadavg, tmpdir } from 'node:os';
-import path from 'node:path';
+import { rm } from 'node:fs/promises';
+import { loadavg } from 'node:os';
 import { makeClip } from '../support/clip.ts';
 import { startLoad } from '../latency/load/load-run.ts';
 import { FilePublisher } from '../latency/source/publisher.ts';
 import { SluiceProcess, metricSum } from '../support/sluice-process.ts';
 import type { Bench, BenchRow } from './row.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 
 const WITH_SOUND_COUNT = 100;
 const VIEWER_COUNT = 500;
@@ -36,7 +36,7 @@ export const pinnedLoadBench: Bench = {
 };
 
 const runWith = async (viewerCount: number, withSound: boolean): Promise<BenchRow[]> => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-bench-'));
+  const folder = tempFolder('bench');
   const clip = await makeClip({ folder, bitrateBps: 2_500_000, durationS: 20, withSound, isCompact: true });
   const sluice = await SluiceProcess.start({
     cpus: SERVER_CPU,

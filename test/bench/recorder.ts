@@ -2,8 +2,7 @@
  * What recording costs: CPU for a rendition of 2.5 Mbit/s, opening an index of eight hours, and the memory of a broadcast that has been
  * running for eight hours with all of it to go back to (played in virtual time, written to nowhere).
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
@@ -23,6 +22,7 @@ import { openRecording } from '../../server/replay/segment-reader.ts';
 import { createTestBroadcast, createTestHls } from '../support/hls-host.ts';
 import { packagedSegment } from '../support/packaged-segments.ts';
 import { testAudioTrack, testVideoTrack } from '../support/synthetic-media.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 import { passMs } from '../support/wait.ts';
 import type { Bench, BenchRow } from './row.ts';
 
@@ -205,7 +205,7 @@ const measureRewindMemory = async (): Promise<BenchRow[]> => {
 export const recorderBench: Bench = {
   name: 'recorder',
   run: async () => {
-    const folder = await mkdtemp(path.join(tmpdir(), 'sluice-bench-'));
+    const folder = tempFolder('bench');
     try {
       // Memory first: nothing that another measurement leaves behind is taken for the beginning.
       const memory = await measureRewindMemory();

@@ -2,8 +2,7 @@
  * Opening the replay of eight hours: from a request to the playlists' last byte, index read from the disk, nothing kept from before;
  * what it leaves in memory; and planning a download of an hour.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -22,6 +21,7 @@ import { makeSampleRecording } from '../support/sample-recording.ts';
 import { syntheticAudio, syntheticVideo } from '../support/synthetic-media.ts';
 import { writeLongIndex } from './recorder.ts';
 import type { Bench, BenchRow } from './row.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 
 const LONG_ID = 'a'.repeat(32);
 const MB = 1e6;
@@ -138,7 +138,7 @@ const measureDownload = async (folder: string): Promise<BenchRow> => {
 export const replayOpenBench: Bench = {
   name: 'replay-open',
   run: async () => {
-    const folder = await mkdtemp(path.join(tmpdir(), 'sluice-replay-open-'));
+    const folder = tempFolder('replay-open');
     try {
       return [...(await measureOpening(path.join(folder, 'long'))), await measureDownload(folder)];
     } finally {

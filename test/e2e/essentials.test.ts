@@ -1,10 +1,10 @@
 /** The essentials with real ffmpeg: what OBS sends by default becomes what WebRTC takes, in time, and survives its child's death. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../server/base/clock.ts';
 import type { AccessUnit } from '../../server/media/access-unit.ts';
@@ -19,14 +19,14 @@ import { Rendition } from '../../server/relay/rendition.ts';
 import { AAC_AUDIO, ESSENTIALS_DEFAULTS, Essentials, OPUS_AUDIO, REPAIRED_VIDEO } from '../../transcode/essentials.ts';
 import type { EssentialId } from '../../transcode/essentials.ts';
 import { unitsOfFlv } from '../support/flv-units.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 import { within } from '../support/wait.ts';
 
 const hasFfmpeg = spawnSync('ffmpeg', ['-version']).status === 0;
 const options = { skip: hasFfmpeg ? false : 'ffmpeg is not installed: apt-get install ffmpeg', timeout: 60_000 };
-const folder = mkdtempSync(join(tmpdir(), 'sluice-essentials-test-'));
+const folder = tempFolder('essentials-test');
 // What the children leave behind shows here, and nobody else's does.
 process.env['TMPDIR'] = folder;
-after(() => rmSync(folder, { recursive: true, force: true }));
 
 const BEEPS = "aevalsrc='if(lt(mod(t\\,1)\\,0.05)\\,0.8*sin(2*PI*1000*t)\\,0)':s=";
 const OBS_VIDEO = ['-c:v', 'libx264', '-preset', 'veryfast', '-profile:v', 'high', '-bf', '2', '-g', '250'];

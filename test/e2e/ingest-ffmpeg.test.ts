@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { SourceUnit } from '../../server/media/access-unit.ts';
@@ -11,13 +10,14 @@ import { FlvDemuxer } from '../../server/media/flv/flv-demuxer.ts';
 import type { FlvTagType } from '../../server/media/flv/flv-tag.ts';
 import type { RtmpRig } from '../support/rtmp-rig.ts';
 import { startRtmpRig } from '../support/rtmp-rig.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 import { within } from '../support/wait.ts';
 
 let folder: string;
 let rig: RtmpRig;
 
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'sluice-ingest-'));
+  folder = tempFolder('ingest');
   rig = await startRtmpRig();
 });
 

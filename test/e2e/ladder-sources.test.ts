@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { after, before, test } from 'node:test';
@@ -23,6 +23,7 @@ import { HLS_SETTLE_MS, LIP_SYNC_MAX_MS, WHEP_SETTLE_MS, lipSyncMs } from '../su
 import { textAt } from '../support/live-playlists.ts';
 import { LiveStage } from '../support/live-stage.ts';
 import type { SluiceProcess } from '../support/sluice-process.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 import { within, withinValue } from '../support/wait.ts';
 
 const IS_SOAK = process.env['SLUICE_SIZE'] === 'soak';
@@ -46,7 +47,7 @@ const SOURCES: readonly { readonly shape: Shape; readonly sidesPx: readonly numb
 let folder = '';
 
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'sluice-sources-'));
+  folder = tempFolder('sources');
   if (skip === false) {
     // Measured once, while nothing else plays.
     await soundProbeOffsetMs(true);
@@ -133,7 +134,7 @@ const clips = new Map<Shape, Promise<string>>();
 /** Encoded once. */
 const clipOf = async (shape: Shape): Promise<string> => {
   const settings = { shape, bitrateBps: BITRATE_BPS, durationS: CLIP_S, withSound: true, noiseRatio: 0.05 };
-  const clip = clips.get(shape) ?? makeClip({ folder: mkdtempSync(join(folder, 'clip-')), ...settings });
+  const clip = clips.get(shape) ?? makeClip({ folder: tempFolder('clip', folder), ...settings });
   clips.set(shape, clip);
   return clip;
 };

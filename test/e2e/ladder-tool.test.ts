@@ -1,15 +1,15 @@
 /** `npm run ladder` on a clip of two and a half seconds: numbers on the screen, one page; a clear sentence for what it cannot read. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { runTool } from '../quality/quality-tools.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 
 const MAIN = join(import.meta.dirname, '..', 'quality', 'main.ts');
-const folder = mkdtempSync(join(tmpdir(), 'sluice-ladder-tool-'));
+const folder = tempFolder('ladder-tool');
 const clip = join(folder, 'clip.mp4');
 const page = join(folder, 'report.html');
 
@@ -27,7 +27,6 @@ before(async () => {
   const picture = 'testsrc2=size=450x250:rate=20:duration=2.5';
   await runTool('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', picture, '-pix_fmt', 'yuv420p', clip]);
 });
-after(() => rmSync(folder, { recursive: true }));
 
 test('a clip becomes curves, a difference in bits, lag and cost', async () => {
   const config = join(folder, 'config.yaml');

@@ -1,14 +1,14 @@
 /** The lab from its command line: a tiny experiment on Sluice leaves results and a report that draws itself in a browser. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import type { LabResults } from '../latency/run/results.ts';
 import { closeBrowser, openPage } from '../support/browser.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 
 const MAIN = fileURLToPath(new URL('../latency/main.ts', import.meta.url));
 const LAB = `
@@ -37,8 +37,7 @@ scenarios:
 after(closeBrowser);
 
 test('an experiment leaves results.json and a report.html that draws itself', async (t) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-lab-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  const folder = tempFolder('lab');
   const file = path.join(folder, 'lab.yaml');
   await writeFile(file, LAB);
   const out = path.join(folder, 'out');

@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { RTCPeerConnection, RtcpSrPacket, useH264, useOPUS, type RtpPacket } from 'werift';
 import { Publisher } from '../latency/source/publisher.ts';
 import { stampBits } from '../latency/source/stamp.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 import { within } from '../support/wait.ts';
 
 const NTP_TO_UNIX_S = 2_208_988_800;
@@ -131,9 +131,8 @@ test("a server that refuses is told of in the server's words", async (t) => {
   await assert.rejects(start, /WHIP answered 401: wrong key/u);
 });
 
-test('a clip is looped, scaled and seen between stamp and flash; one that cannot be read is told of', async (t) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-clip-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+test('a clip is looped, scaled and seen between stamp and flash; one that cannot be read is told of', async () => {
+  const folder = tempFolder('clip');
   const clip = path.join(folder, 'clip.mp4');
   const raw = path.join(folder, 'raw.yuv');
   const picture = { widthPx: 320, heightPx: 180, frameRateFps: 30, withSound: false, audioLeadMs: 0 };

@@ -2,16 +2,16 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test, type TestContext } from 'node:test';
 import { Publisher } from '../latency/source/publisher.ts';
 import { outputArgs } from '../latency/source/presets.ts';
 import { describeReport, measureViewer } from '../latency/viewer/measure.ts';
 import { closeBrowser } from '../support/browser.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 
 after(closeBrowser);
 
@@ -27,7 +27,7 @@ const serve = async (t: TestContext, listener: RequestListener): Promise<string>
 };
 
 test('HTTP-FLV is played and read, without any header of the server that would allow it', async (t) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-flv-'));
+  const folder = tempFolder('flv');
   const file = path.join(folder, 'x.flv');
   const children: ChildProcess[] = [];
   t.after(async () => {

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
+import { tempFolder } from '../support/temp-folder.ts';
 
 const IS_SOAK = process.env['SLUICE_SIZE'] === 'soak';
 const ROOT = path.join(import.meta.dirname, '..', '..');
@@ -53,7 +53,7 @@ const run = async (
 };
 
 test('the native back end under the sanitizers: nothing to report', { skip: skip(), timeout: RUN_MAX_MS }, async () => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-sanitizer-'));
+  const folder = tempFolder('sanitizer');
   try {
     const where = { SLUICE_NATIVE_FOLDER: folder };
     const build = "import('./config/setup/native.mjs').then((m) => m.ensureNative())";

@@ -4,8 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -15,6 +14,7 @@ import { ffmpegMissing } from '../support/ffmpeg-media.ts';
 import { FlvPublisher } from '../support/flv-publisher.ts';
 import { textAt } from '../support/live-playlists.ts';
 import { SluiceProcess } from '../support/sluice-process.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 import { within, withinValue } from '../support/wait.ts';
 import { AUDIO_PT, VIDEO_PT, WhepClient } from '../support/whep-client.ts';
 
@@ -184,7 +184,7 @@ let witness: FlvPublisher | undefined;
 const run = promisify(execFile);
 
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'sluice-odd-'));
+  folder = tempFolder('odd');
   // What becomes of the pictures is asked here, not whether this machine keeps up with all of them.
   sluice = await SluiceProcess.start({
     config: {

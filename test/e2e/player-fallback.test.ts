@@ -1,7 +1,7 @@
 /** The player in a real browser against a fake server: which path it takes, what it says, and how the pages look. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
@@ -10,9 +10,10 @@ import { gzipSync } from 'node:zlib';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import type { SluicePlayer } from '../../player/sluice-player.ts';
 import { FakeServer, makeParts } from '../support/fake-server.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const DIST = join(tmpdir(), `sluice-dist-${process.pid}`);
+const DIST = tempFolder('dist');
 const DESKTOP = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 844 };
 
@@ -36,7 +37,6 @@ before(async () => {
 after(async () => {
   await browser?.close();
   await parts?.remove();
-  await rm(DIST, { recursive: true, force: true });
 });
 
 beforeEach(async () => {

@@ -6,8 +6,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'node:test';
 import type { TestContext } from 'node:test';
@@ -15,6 +14,7 @@ import { openRecording } from '../../server/replay/segment-reader.ts';
 import { makeClip } from '../support/clip.ts';
 import type { PartialConfig } from '../support/sluice-process.ts';
 import { SluiceProcess, metricSum } from '../support/sluice-process.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 import { passMs, within } from '../support/wait.ts';
 
 const MIB = 2 ** 20;
@@ -59,7 +59,7 @@ const startStage = async (
   return { server, stopPublisher };
 };
 
-const makeFolder = async (): Promise<string> => mkdtemp(path.join(tmpdir(), 'sluice-disk-'));
+const makeFolder = async (): Promise<string> => tempFolder('disk');
 
 /** The media playlist of the pictures, as text, and where it is. */
 const videoPlaylist = async (server: SluiceProcess, query = ''): Promise<{ url: URL; text: string }> => {

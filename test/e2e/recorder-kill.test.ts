@@ -6,8 +6,7 @@
 import assert from 'node:assert/strict';
 import { execFile, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'node:test';
 import type { TestContext } from 'node:test';
@@ -21,6 +20,7 @@ import { RecordingStore } from '../../server/replay/recording-store.ts';
 import { openRecording } from '../../server/replay/segment-reader.ts';
 import { makeClip } from '../support/clip.ts';
 import { SluiceProcess, metricSum } from '../support/sluice-process.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 import { passMs, within } from '../support/wait.ts';
 
 const IS_SOAK = process.env['SLUICE_SIZE'] === 'soak';
@@ -52,8 +52,7 @@ const assertNoOrphans = async (recording: OpenRecording): Promise<void> => {
 };
 
 test(`a recorder killed in the middle of writes loses nothing that was written (seed ${SEED})`, async (t) => {
-  const root = await mkdtemp(path.join(tmpdir(), 'sluice-kill-'));
-  t.after(async () => rm(root, { recursive: true, force: true }));
+  const root = tempFolder('kill');
   const prng = new Prng(SEED);
   for (let round = 0; round < WRITER_KILL_COUNT; round += 1) {
     const child = fork(RECORDING_PROCESS, [root], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
@@ -152,8 +151,7 @@ const check = async (t: TestContext, options: { folder: string; scratch: string;
 };
 
 test(`part 3 row 16: the server killed at random instants, recordings play to within a segment of the kill (seed ${SEED})`, async (t) => {
-  const scratch = await mkdtemp(path.join(tmpdir(), 'sluice-kill-'));
-  t.after(async () => rm(scratch, { recursive: true, force: true }));
+  const scratch = tempFolder('kill');
   const clip = await makeClip({ folder: scratch, bitrateBps: 1_000_000, durationS: 4, withSound: true });
   const prng = new Prng(SEED);
   const known = new Set<string>();

@@ -1,8 +1,7 @@
 /** An encoder that changes its size and back without hanging up: rungs follow, LL-HLS says so, and who watches, on any path, sees the new picture. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Page } from 'playwright-core';
@@ -10,6 +9,7 @@ import type { SluicePlayer } from '../../player/ui/element.ts';
 import { closeBrowser, openPage } from '../support/browser.ts';
 import { FlvPublisher } from '../support/flv-publisher.ts';
 import { SluiceProcess } from '../support/sluice-process.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 import { within, withinValue } from '../support/wait.ts';
 import { CURTAIN_SCRIPT, curtain, openPlaying, watchCurtain } from '../support/watch-page.ts';
 
@@ -25,7 +25,7 @@ let folder: string;
 let sluice: SluiceProcess;
 
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'sluice-size-'));
+  folder = tempFolder('size');
   sluice = await SluiceProcess.start({
     // What is shown is asked here, not the machine's pace.
     config: {

@@ -2,8 +2,7 @@
  * Measures what the calibration fits: each clip at each size of the ladder, encoded as the ladder encodes it at several CRFs; per window of 2 s the
  * VMAF of what came out, and what x264 said of the same pictures. The cap is out of the way, so that the CRF alone decides.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Preset, Rung } from '../../transcode/ladder-plan.ts';
 import { CONTENT_SIDE_PX } from '../../transcode/narrowband/quality-model.ts';
@@ -16,6 +15,7 @@ import { encodeAsLive } from './live-encode.ts';
 import { measurePictures } from './picture-quality.ts';
 import type { QualityTools } from './quality-tools.ts';
 import { ToolError } from './quality-tools.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 
 export type CalibrationJob = {
   readonly tools: QualityTools;
@@ -30,7 +30,7 @@ export type CalibrationJob = {
 /** Takes some minutes of one core for each clip and size. Rejects with `ToolError`. */
 export const measureClip = async (job: CalibrationJob): Promise<CalibrationRow[]> => {
   const { tools, clip, durationS } = job;
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-calibrate-'));
+  const folder = tempFolder('calibrate');
   try {
     const referencePath = join(folder, 'reference.mkv');
     const size = sizeOf(clip, job.lines);

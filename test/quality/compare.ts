@@ -1,6 +1,5 @@
 /** Curves of rate over quality: each contender encodes the same pictures at several rate points, and is measured against them. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Rung } from '../../transcode/ladder-plan.ts';
 import { bdRate, ssimDb, type BdRate, type RatePoint } from './bd-rate.ts';
@@ -8,6 +7,7 @@ import { encode, framesOf, makeReference } from './encode.ts';
 import { usualRung, type Contender, type EncodePlan } from './encoders.ts';
 import { measurePictures, scoresOf } from './picture-quality.ts';
 import type { QualityTools } from './quality-tools.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 
 /** Over some of a clip's pictures. */
 export type Scored = { readonly bitrateBps: number; readonly vmaf: number | undefined; readonly ssim: number };
@@ -48,7 +48,7 @@ const USUAL_BITRATE_RATIO = 1.3;
 
 /** Rejects with `ToolError`. Needs room for the clip without loss: some 3 MB a second at 720 lines. */
 export const compareRung = async (job: CompareJob): Promise<RungComparison> => {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-compare-'));
+  const folder = tempFolder('compare');
   const referencePath = join(folder, 'reference.nut');
   const { tools, rung, onStep } = job;
   try {

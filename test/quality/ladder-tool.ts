@@ -1,6 +1,6 @@
 /** `npm run ladder`: what our ladder makes of a file, beside the usual one. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
+import { cpus } from 'node:os';
 import { basename, join } from 'node:path';
 import { planLadder, SPEEDS_DEFAULT, type LadderOptions, type Rung } from '../../transcode/ladder-plan.ts';
 import { compareRung, type RungComparison } from './compare.ts';
@@ -10,6 +10,7 @@ import { liveContender, liveLadder, liveRung, plainLadder, type EncodePlan } fro
 import type { QualityTools } from './quality-tools.ts';
 import { ToolError } from './quality-tools.ts';
 import type { LadderCost, LadderResults } from './report-data.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 
 export type LadderToolJob = {
   readonly tools: QualityTools;
@@ -79,7 +80,7 @@ const measureCosts = async (
   { tools, path, onStep, options }: LadderToolJob,
   { rungs, seconds, source }: { rungs: readonly Rung[]; seconds: number; source: VideoFacts },
 ): Promise<Pick<LadderResults, 'costs' | 'lagFrames'>> => {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-ladder-'));
+  const folder = tempFolder('ladder');
   try {
     const costOf = async (name: string, plan: EncodePlan): Promise<LadderCost> => {
       onStep(name);

@@ -2,8 +2,7 @@
  * A rung with narrowband HD in media time: the real narrowband logic, real probes and real encodings, on a file instead of a live source. Time is the
  * place in the file; a probe's answer comes later by the processor time it took, an encoder with another CRF takes over at the first keyframe after its start-up.
  */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AccessUnit } from '../../server/media/access-unit.ts';
 import { silentLog } from '../../server/observability/log.ts';
@@ -19,6 +18,7 @@ import { readClip } from '../support/encoded-clip.ts';
 import { encodeAsLive } from './live-encode.ts';
 import type { QualityTools } from './quality-tools.ts';
 import { runTool } from './quality-tools.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 
 export type NarrowbandRun = {
   readonly tools: QualityTools;
@@ -58,7 +58,7 @@ type Waiting = { readonly dueMs: number; readonly answer: () => void };
 
 /** Takes a few minutes of a core for a minute of 480 lines. Rejects with `ToolError` or `WorldError`. */
 export const runNarrowband = async (run: NarrowbandRun): Promise<NarrowbandOutcome> => {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-narrowband-'));
+  const folder = tempFolder('narrowband');
   try {
     return await new MediaTimeRun(run, folder).go();
   } finally {

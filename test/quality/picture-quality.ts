@@ -2,11 +2,11 @@
  * How near an encoded video is to its reference, picture by picture: VMAF v0.6.1 and SSIM, both in one decoding. Pictures are paired by
  * their place, not by their times, so that no container's clock can shift them against each other; hence both files must have as many.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { runTool, ToolError, type QualityTools } from './quality-tools.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 
 /** Scores of pictures in the order shown; `mean` is arithmetic over all of them. */
 export type FrameScores = { readonly mean: number; readonly frames: readonly number[] };
@@ -41,7 +41,7 @@ export const measurePictures = async (job: QualityJob): Promise<PictureQuality> 
     throw new ToolError(encodedPath, `has ${counts[0]} pictures, its reference ${counts[1]}`);
   }
   const hasVmaf = tools.vmafFfmpegPath !== undefined;
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-quality-'));
+  const folder = tempFolder('quality');
   try {
     await runTool(
       tools.vmafFfmpegPath ?? tools.ffmpegPath,

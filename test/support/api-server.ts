@@ -1,7 +1,6 @@
 /** The HTTP doors by themselves, on loopback: an echo and a broken endpoint, one broadcast, one viewer session, all told by the test. */
 import type { SessionDetail } from '../../server/api/contract/sessions.ts';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LearningStatus } from '../../server/api/contract/learning.ts';
 import type { BroadcastHealth } from '../../server/api/contract/studio.ts';
@@ -16,6 +15,7 @@ import type { HttpRequest } from '../../server/base/http-exchange.ts';
 import { silentLog } from '../../server/observability/log.ts';
 import { Metrics } from '../../server/observability/metrics.ts';
 import { MemoryRecordings, replaysViewOf } from './memory-recordings.ts';
+import { tempFolder } from './temp-folder.ts';
 
 export const SUMMARY: BroadcastSummary = {
   name: 'demo',
@@ -95,7 +95,7 @@ export const withApiServer = async (
   run: (fixture: ApiFixture) => Promise<void>,
   change: (folder: string) => Partial<HttpServerParts> = () => ({}),
 ): Promise<void> => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-api-'));
+  const folder = tempFolder('api');
   writeFileSync(join(folder, 'index.html'), '<title>live</title>');
   writeFileSync(join(folder, 'watch.html'), '<title>watch</title>');
   writeFileSync(join(folder, 'studio.html'), '<title>studio</title>');

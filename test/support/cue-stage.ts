@@ -1,7 +1,5 @@
 /** Cues over a hub that a test feeds by hand: the desk, LL-HLS with its dates, and a publisher whose pictures come when the test says. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import type { CueMessage } from '../../server/api/contract/cues.ts';
 import type { Clock } from '../../server/base/clock.ts';
 import { ManualClock } from '../../server/base/clock.ts';
@@ -17,6 +15,7 @@ import { createCueDates } from '../../server/relay/hls/cue-dates.ts';
 import type { HlsServer } from '../../server/relay/hls/http-handler.ts';
 import { Hub } from '../../server/relay/hub.ts';
 import { createTestHls } from './hls-host.ts';
+import { tempFolder } from './temp-folder.ts';
 
 export const CUE_TEST_OPTIONS: CueOptions = { ...CUE_DEFAULTS, encoderDelayMs: 200 };
 
@@ -42,7 +41,7 @@ export const openCueStage = async (
 ): Promise<CueStage> => {
   const clock = options.clock ?? new ManualClock();
   const settings = { ...CUE_TEST_OPTIONS, ...options.settings };
-  const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'sluice-cues-'));
+  const folder = options.folder ?? tempFolder('cues');
   const metrics = new Metrics({ collectDefaults: false });
   const gopCache = { cacheMaxBytes: 2 ** 24, cacheMaxCount: 1_000 };
   const hubSettings = { gopCache, reconnectGraceMs: 60_000, broadcastMaxCount: 5 };

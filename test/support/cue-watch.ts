@@ -3,8 +3,7 @@
  * themselves (decoded by ffmpeg, with the decoding times that the server wrote).
  */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type { Page } from 'playwright-core';
@@ -12,6 +11,7 @@ import type { CueDraft, CueList, HostedCue } from '../../server/api/contract/cue
 import type { SluicePlayer } from '../../player/sluice-player.ts';
 import { STAMP_COLUMN_COUNT, stampChecksum } from '../latency/source/stamp.ts';
 import type { SluiceProcess } from './sluice-process.ts';
+import { tempFolder } from './temp-folder.ts';
 
 /** A cue that a page put up. */
 export type ShownCue = {
@@ -164,7 +164,7 @@ const segmentRuns = (playlist: string, segmentMaxCount: number): readonly Run[] 
 };
 
 const picturesOf = async (mp4: Buffer): Promise<StampedPicture[]> => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-stamps-'));
+  const folder = tempFolder('stamps');
   try {
     const file = path.join(folder, 'run.mp4');
     await writeFile(file, mp4);

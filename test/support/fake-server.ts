@@ -4,16 +4,16 @@
  */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { CueMessage } from '../../server/api/contract/cues.ts';
 import type { BroadcastSummary, ClientMessage, ServerMessage, WatchState } from '../../server/api/contract/socket.ts';
+import { tempFolder } from './temp-folder.ts';
 
 const PART_MS = 1000 / 3;
 const PARTS_PER_SEGMENT = 6;
@@ -28,7 +28,7 @@ const TYPES: Record<string, string> = {
 
 /** Parts of 333 ms, each starting with a keyframe, with sound. */
 export const makeParts = async (durationS: number): Promise<{ folder: string; remove(): Promise<void> }> => {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-fake-'));
+  const folder = tempFolder('fake');
   const source = `testsrc2=size=640x360:rate=30:duration=${durationS}`;
   const encode =
     '-c:v libx264 -preset ultrafast -profile:v baseline -pix_fmt yuv420p -g 10 -keyint_min 10 -sc_threshold 0';

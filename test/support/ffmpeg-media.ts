@@ -1,12 +1,12 @@
 /** Real H.264 and AAC, made once by ffmpeg and cut into access units, for tests that need something a decoder accepts. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AudioUnit, VideoUnit } from '../../server/media/access-unit.ts';
 import { avcCodecString, buildAvcConfig } from '../../server/media/h264/avc-config.ts';
 import { NAL_IDR, NAL_PPS, NAL_SPS, joinNalUnits, nalTypeOf } from '../../server/media/h264/nal-units.ts';
 import { testAudioTrack, testVideoTrack } from './synthetic-media.ts';
+import { tempFolder } from './temp-folder.ts';
 
 /** False when ffmpeg is there, else why a test is skipped. */
 export const ffmpegMissing = (): false | string =>
@@ -24,7 +24,7 @@ type MediaOptions = {
 
 /** A moving test picture at 30 fps with a tone. Stamps are in whole milliseconds, as RTMP would carry them. */
 export const makeElementaryStreams = (options: MediaOptions): { video: VideoUnit[]; audio: AudioUnit[] } => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-media-'));
+  const folder = tempFolder('media');
   try {
     return { video: makeVideo(folder, options), audio: makeAudio(folder, options.durationS) };
   } finally {

@@ -1,8 +1,7 @@
 /** A ladder with real ffmpeg on a source that is fed in real time, and what comes out of it, with how late. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import type { TestContext } from 'node:test';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../server/base/clock.ts';
 import type { AccessUnit } from '../../server/media/access-unit.ts';
@@ -18,6 +17,7 @@ import { LADDER_RUN_DEFAULTS, Ladder } from '../../transcode/ladder.ts';
 import type { RunOptions } from '../../transcode/track-run.ts';
 import { unitsOfFlv } from './flv-units.ts';
 import { feedLive } from './live-feed.ts';
+import { tempFolder } from './temp-folder.ts';
 
 export type LadderSceneOptions = {
   readonly units: readonly AccessUnit[];
@@ -109,7 +109,7 @@ export type MadeUpSource = {
 /** A moving test picture as an encoder tuned for latency sends it, with arrival at its decoding time. */
 export const makeSource = (source: MadeUpSource): AccessUnit[] => {
   const { widthPx, heightPx, frameRateFps, durationS, gopFrames } = source;
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-source-'));
+  const folder = tempFolder('source');
   const file = join(folder, 'source.flv');
   try {
     execFileSync('ffmpeg', [

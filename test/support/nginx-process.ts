@@ -1,11 +1,11 @@
 /** nginx in one process, with a configuration of the test's own, in a temporary folder. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { within } from './wait.ts';
+import { tempFolder } from './temp-folder.ts';
 
 const START_MAX_MS = 10_000;
 
@@ -30,7 +30,7 @@ export class NginxProcess {
 
   /** `http`: what stands in the `http` block; `LISTEN` and `FOLDER` in it are replaced. `cpus`: taskset's list. */
   static async start(options: { http: string; cpus?: string }): Promise<NginxProcess> {
-    const folder = await mkdtemp(path.join(tmpdir(), 'sluice-nginx-'));
+    const folder = tempFolder('nginx');
     const port = await freePort();
     const http = options.http.replaceAll('LISTEN', `127.0.0.1:${port}`).replaceAll('FOLDER', folder);
     const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(

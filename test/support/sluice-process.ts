@@ -5,8 +5,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +14,7 @@ import { serverFlags } from './server-flags.ts';
 import { withinValue } from './wait.ts';
 import type { SessionSummary } from '../../server/api/contract/sessions.ts';
 import type { BroadcastSummary, WatchState } from '../../server/api/contract/socket.ts';
+import { tempFolder } from './temp-folder.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const LOG_LINE_MAX_COUNT = 2_000;
@@ -61,7 +61,7 @@ export class SluiceProcess {
 
   /** Resolves when the server is ready; rejects with its log when it ends before, or takes over 20 s. */
   static async start(options: SluiceOptions = {}): Promise<SluiceProcess> {
-    const folder = await mkdtemp(path.join(tmpdir(), 'sluice-test-'));
+    const folder = tempFolder('test');
     return SluiceProcess.#startIn(folder, options);
   }
 
@@ -265,7 +265,11 @@ const launch = async (folder: string, options: SluiceOptions): Promise<Running> 
   const nodeArgs = [...(await serverFlags()), ...(options.nodeArgs ?? [])];
   const command = [process.execPath, ...nodeArgs, path.join(ROOT, 'server/main.ts'), '--config', configFile];
   const pinned = options.cpus === undefined ? command : ['taskset', '-c', options.cpus, ...command];
-  const child = spawn(pinned[0]!, pinned.slice(1), { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  // What a server that is killed leaves of its encoders goes with the folder.
+  const scratch = path.join(folder, 'scratch');
+  await mkdir(scratch, { recursive: true });
+  const env = { ...process.env, TMPDIR: scratch };
+  const child = spawn(pinned[0]!, pinned.slice(1), { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
   const logLines: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on('line', (line) => {

@@ -31,6 +31,11 @@ const BANS: readonly Ban[] = [
     instead: 'transcode/ffmpeg-process.ts',
     allowedIn: ['transcode/ffmpeg-process.ts', 'test/tidy/'],
   },
+  {
+    pattern: /\bmkdtemp(?:Sync)?\(/,
+    instead: 'test/support/temp-folder.ts, whose folders go with the process',
+    allowedIn: ['transcode/', 'test/support/temp-folder.ts'],
+  },
   { pattern: /\b(?:FIXME|XXX)\b/, instead: 'doing it, or an issue', allowedIn: ['test/tidy/'] },
   { pattern: /\benum [A-Z]/, instead: 'a union of string literals', allowedIn: ['test/tidy/'] },
 ];

@@ -5,11 +5,11 @@
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { WorldError } from '../../../server/base/errors.ts';
 import type { Scheduling } from './raise-priority.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 export type ServerAddress = { readonly host: string; readonly port: number };
 
@@ -71,7 +71,7 @@ const START_MAX_MS = 3_000;
 export class SmallBuffers {
   readonly #scheduling: Scheduling;
   readonly #isAvailable = spawnSync('perl', ['-MSocket', '-MFcntl', '-MPOSIX', '-e', '1']).status === 0;
-  readonly #folder = mkdtempSync(path.join(tmpdir(), 'sluice-link-'));
+  readonly #folder = tempFolder('link');
   readonly #doors = new Map<string, Promise<string>>();
   readonly #children: ChildProcess[] = [];
 

@@ -1,14 +1,14 @@
 /** The server under test: started for one run and stopped after it, or one that runs already and is only measured. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WorldError } from '../../../server/base/errors.ts';
 import { pidListeningOn } from '../../support/process-usage.ts';
 import { SluiceProcess } from '../../support/sluice-process.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 import { within } from '../../support/wait.ts';
 import type { LabServer } from './lab-config.ts';
 import { fillIn } from './placeholders.ts';
@@ -82,7 +82,7 @@ const startCommand = async (server: CommandServer, here: string): Promise<Runnin
   if (await answers(server.ready)) {
     throw new WorldError('LAB_PORT_TAKEN', `something answers at ${server.ready} before this server was started`);
   }
-  const temp = await mkdtemp(path.join(tmpdir(), 'lab-server-'));
+  const temp = tempFolder('lab-server');
   // Servers that start as root drop to a user of their own, who must get in.
   await chmod(temp, 0o755);
   const values = { here, temp, root: ROOT, node: process.execPath };

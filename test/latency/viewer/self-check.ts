@@ -3,8 +3,7 @@
  * by Chromium; each reading is compared with what was painted. `measureLoop`: a page draws the stamp into a canvas and plays
  * that canvas as a live stream in a `<video>`: all of the latency it reads is the instrument's own (and the canvas's frame).
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { openPage } from '../../support/browser.ts';
 import { analyseFrames, percentile, type FrameReport } from './frame-analysis.ts';
@@ -13,6 +12,7 @@ import { servePages } from '../../support/page-server.ts';
 import { Publisher } from '../source/publisher.ts';
 import { STAMP_MODULUS_MS, stampChecksum } from '../source/stamp.ts';
 import { STAMP_READER_SCRIPT, readElement, takeFrames, type ReadFrame } from './stamp-reader.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 import { passMs, within } from '../../support/wait.ts';
 
 export type KnownVideoReport = {
@@ -44,7 +44,7 @@ export type KnownVideoOptions = {
 
 /** Plays known frames of 640x360 at CRF 35. Takes as long as they play. */
 export const readKnownVideo = async (options: KnownVideoOptions): Promise<KnownVideoReport> => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-lab-'));
+  const folder = tempFolder('lab');
   const file = path.join(folder, 'known.mp4');
   try {
     await Publisher.encode({

@@ -1,16 +1,16 @@
 // Keys on disk and who may publish.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { KeyStore } from '../../../server/access/key-store.ts';
 import type { PublishClaim } from '../../../server/access/publish-policy.ts';
 import { isLoopbackAddress, isLoopbackOpen, judgePublish } from '../../../server/access/publish-policy.ts';
 import { hasRootDiskOfItsOwn } from '../../../server/access/surroundings.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 const withFolder = (run: (folder: string) => void): void => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-keys-'));
+  const folder = tempFolder('keys');
   try {
     run(folder);
   } finally {

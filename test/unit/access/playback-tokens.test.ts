@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import type { PlaybackKind } from '../../../server/access/playback-gate.ts';
@@ -17,6 +16,7 @@ import { Prng } from '../../../server/base/prng.ts';
 import type { HttpAnswer, HttpRequest } from '../../../server/base/http-exchange.ts';
 import { silentLog } from '../../../server/observability/log.ts';
 import { Metrics } from '../../../server/observability/metrics.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 const NOW_S = 1_800_000_000;
 const KEY: TokenKey = { id: 'k1', secret: Buffer.alloc(32, 7) };
@@ -165,7 +165,7 @@ test('the page’s own script, as an edge would run it, judges as we do', { skip
 // ---- keys on disk
 
 const inFolder = (run: (folder: string) => void): void => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-tokens-'));
+  const folder = tempFolder('tokens');
   try {
     run(folder);
   } finally {
@@ -229,7 +229,7 @@ const withGate = async (
   options: Partial<typeof PLAYBACK_TOKEN_DEFAULTS>,
   run: (gated: Gated) => Promise<void>,
 ): Promise<void> => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-gate-'));
+  const folder = tempFolder('gate');
   const clock = new ManualClock({ wallAtZeroMs: NOW_S * 1000 });
   const metrics = new Metrics({ collectDefaults: false });
   const keys = new TokenKeys(join(folder, 'keys.json'));

@@ -1,7 +1,6 @@
 /** The OpenAPI document against the code: every route is in it, everything in it is a route, and what is answered is as it says. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { z } from 'zod';
@@ -24,6 +23,7 @@ import { HlsRig } from '../../support/hls-rig.ts';
 import { MemoryRecordings, recordingSummary, replaysViewOf } from '../../support/memory-recordings.ts';
 import { SAMPLE_ID, makeSampleRecording } from '../../support/sample-recording.ts';
 import { syntheticAudio, syntheticVideo } from '../../support/synthetic-media.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 import { offerSdp } from '../../support/whep-client.ts';
 import { openWebRtcSetup } from '../../support/webrtc-setup.ts';
 import { whipOfferSdp } from '../../support/whip-client.ts';
@@ -217,7 +217,7 @@ test('what cues, drops, recordings and viewers answer is as the document says; e
 const withMedia = async (
   run: (parts: { url: string; rig: HlsRig; fixture: ApiFixture }) => Promise<void>,
 ): Promise<void> => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-openapi-'));
+  const folder = tempFolder('openapi');
   const webRtc = await openWebRtcSetup();
   const whip = await openWhipSetup();
   const rig = new HlsRig();

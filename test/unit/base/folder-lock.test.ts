@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, test } from 'node:test';
+import { beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { FolderLock } from '../../../server/base/folder-lock.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 const MODULE = fileURLToPath(new URL('../../../server/base/folder-lock.ts', import.meta.url));
 const HOLD = `
@@ -19,10 +19,8 @@ const HOLD = `
 let folder: string;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sluice-lock-'));
+  folder = tempFolder('lock');
 });
-
-afterEach(() => rmSync(folder, { recursive: true }));
 
 test('while a process lives nobody else has its folder; killed, it has it no more', async () => {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', '-e', HOLD, MODULE, folder], {

@@ -1,7 +1,6 @@
 // The configuration: the manual says what the parts default to, faults are listed together, nothing can be changed afterwards.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import test from 'node:test';
 import { loadConfig } from '../../../config/load.ts';
@@ -20,6 +19,7 @@ import { WEBRTC_OUT_DEFAULTS } from '../../../server/relay/webrtc/options.ts';
 import { WEBRTC_PORT_DEFAULTS } from '../../../server/webrtc-transport/webrtc-port.ts';
 import { ESSENTIALS_DEFAULTS } from '../../../transcode/essentials.ts';
 import { LADDER_DEFAULTS } from '../../../transcode/ladder-plan.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 const DEFAULT_YAML = readFileSync(resolve(import.meta.dirname, '../../../config/default.yaml'), 'utf8');
 
@@ -50,7 +50,7 @@ test('default.yaml says what the parts default to', () => {
 });
 
 test('a file of one’s own changes what it names and nothing else, --set wins over it', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-config-'));
+  const folder = tempFolder('config');
   const filePath = join(folder, 'my.yaml');
   writeFileSync(filePath, 'http:\n  port: 9000\npublish:\n  gopCache:\n    cacheMaxCount: 77\n');
   const config = loadConfig({ filePath, settings: ['http.host=127.0.0.1', 'webrtc.announcedAddresses=[203.0.113.5]'] });

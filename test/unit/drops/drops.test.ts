@@ -1,7 +1,6 @@
 // The drops of a server, on a real disk: exactly once over restarts, limits, demo, what the host may do, a disk that fails.
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { ManualClock } from '../../../server/base/clock.ts';
@@ -14,6 +13,7 @@ import { DROPS_DEFAULTS } from '../../../server/drops/options.ts';
 import { silentLog } from '../../../server/observability/log.ts';
 import { Metrics } from '../../../server/observability/metrics.ts';
 import { SHOP_KEYS, checkTicket, viewerToken } from '../../support/drop-shop.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 import { within } from '../../support/wait.ts';
 
 const REF = { broadcast: 'shop', id: 'shoes' };
@@ -70,7 +70,7 @@ const journalFiles = async (): Promise<string[]> => readdir(join(folder, 'drops'
 
 describe('drops', () => {
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'sluice-drops-'));
+    folder = tempFolder('drops');
     await writeFile(join(folder, 'shop-keys.json'), SHOP_KEYS);
     clock = new ManualClock();
     isDiskBroken = false;

@@ -1,7 +1,6 @@
 // Drops over HTTP, through the real doors: by the short way, by the router, and over TLS the same claim has the same answer.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { ManualClock } from '../../../server/base/clock.ts';
@@ -13,6 +12,7 @@ import { Metrics } from '../../../server/observability/metrics.ts';
 import { withApiServer } from '../../support/api-server.ts';
 import { SHOP_KEYS, checkTicket, viewerToken } from '../../support/drop-shop.ts';
 import { RawConnection } from '../../support/raw-http.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 const PATH = '/api/broadcasts/shop/drops/shoes';
 const REF = { broadcast: 'shop', id: 'shoes' };
@@ -46,7 +46,7 @@ const errorOf = async (response: Response): Promise<string> => ((await response.
 
 describe('drops over HTTP', () => {
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'sluice-drops-http-'));
+    folder = tempFolder('drops-http');
     await writeFile(join(folder, 'shop-keys.json'), SHOP_KEYS);
     clock = new ManualClock();
     drops = await Drops.load(DROPS_DEFAULTS, {

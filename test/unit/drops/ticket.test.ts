@@ -1,21 +1,14 @@
 // Tickets: the same to the byte each time, genuine only unchanged, checked by the very lines that the README hands to the shop.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import type { TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { TicketSigner, ticketIdOf } from '../../../server/drops/ticket.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 const HEADER = { runId: 'ab'.repeat(16), broadcast: 'shop', id: 'shoes', isDemo: false, createdAtWallMs: 0 };
 const CLAIM = { subject: '客户 7', host: 'h', claimedAtWallMs: 1_790_000_000_123.75 };
-
-const folderOf = (t: TestContext): string => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-ticket-'));
-  t.after(() => rmSync(folder, { recursive: true }));
-  return folder;
-};
 
 type Read = (ticket: string, jwkSet: unknown) => Record<string, unknown> | undefined;
 
@@ -27,8 +20,8 @@ const readmeExample = async (folder: string): Promise<Read> => {
   return ((await import(pathToFileURL(path).href)) as { readTicket: Read }).readTicket;
 };
 
-test('the README’s lines take a ticket and refuse one that was changed, or made with another key', async (t) => {
-  const folder = folderOf(t);
+test('the README’s lines take a ticket and refuse one that was changed, or made with another key', async () => {
+  const folder = tempFolder('ticket');
   const readTicket = await readmeExample(folder);
   const signer = TicketSigner.open(join(folder, 'drop-key.json'));
   const ticket = signer.sign(HEADER, 12, CLAIM);
@@ -51,8 +44,8 @@ test('the README’s lines take a ticket and refuse one that was changed, or mad
   assert.equal(readTicket(`${head}.${ownBody}.${foreign}`, signer.keySet), undefined);
 });
 
-test('asked for again, by another process with the same key, a ticket is the same; a demo’s says so', (t) => {
-  const path = join(folderOf(t), 'drop-key.json');
+test('asked for again, by another process with the same key, a ticket is the same; a demo’s says so', () => {
+  const path = join(tempFolder('ticket'), 'drop-key.json');
   const ticket = TicketSigner.open(path).sign(HEADER, 1, CLAIM);
   const again = TicketSigner.open(path);
   assert.equal(again.sign(HEADER, 1, CLAIM), ticket);
@@ -60,8 +53,8 @@ test('asked for again, by another process with the same key, a ticket is the sam
   assert.equal((JSON.parse(Buffer.from(demo, 'base64url').toString()) as { demo: unknown }).demo, true);
 });
 
-test('the key is its owner’s alone, and a broken one stops the start instead of being replaced', (t) => {
-  const path = join(folderOf(t), 'drop-key.json');
+test('the key is its owner’s alone, and a broken one stops the start instead of being replaced', () => {
+  const path = join(tempFolder('ticket'), 'drop-key.json');
   TicketSigner.open(path);
   assert.equal(statSync(path).mode & 0o777, 0o600);
   for (const text of ['', '{"kty":"OKP"}', readFileSync(path, 'utf8').replace('Ed25519', 'Ed448')]) {
@@ -71,7 +64,7 @@ test('the key is its owner’s alone, and a broken one stops the start instead o
   }
 });
 
-test('no private part is in what is published', (t) => {
-  const { keySet } = TicketSigner.open(join(folderOf(t), 'drop-key.json'));
+test('no private part is in what is published', () => {
+  const { keySet } = TicketSigner.open(join(tempFolder('ticket'), 'drop-key.json'));
   assert.deepEqual(Object.keys(keySet.keys[0]).toSorted(), ['alg', 'crv', 'kid', 'kty', 'use', 'x']);
 });

@@ -1,14 +1,14 @@
 // Viewer tokens: whose signature counts, what they must say, and that nobody talks a key into another algorithm.
 import assert from 'node:assert/strict';
 import { createHmac, createSecretKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { ShopKeys } from '../../../server/drops/shop-keys.ts';
 import type { ShopKey } from '../../../server/drops/viewer-token.ts';
 import { isSignedBy, readViewerToken } from '../../../server/drops/viewer-token.ts';
 import { silentLog } from '../../../server/observability/log.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 const NOW_S = 1_790_000_000;
 const QUESTION = { audience: 'live/shop', nowWallMs: NOW_S * 1000, skewMaxS: 30 };
@@ -127,9 +127,8 @@ test('what it must say, and until when', () => {
   }
 });
 
-test('the shop’s keys are read from a JWK Set, again when it changes, and a broken one leaves those that were', (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-shop-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+test('the shop’s keys are read from a JWK Set, again when it changes, and a broken one leaves those that were', () => {
+  const folder = tempFolder('shop');
   const path = join(folder, 'shop-keys.json');
   const keys = new ShopKeys(path, silentLog);
   assert.deepEqual(keys.list, []);
@@ -154,9 +153,8 @@ test('the shop’s keys are read from a JWK Set, again when it changes, and a br
   );
 });
 
-test('a start stops at keys that cannot be meant: short secrets, private halves, other curves, no JSON', (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-shop-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+test('a start stops at keys that cannot be meant: short secrets, private halves, other curves, no JSON', () => {
+  const folder = tempFolder('shop');
   const path = join(folder, 'shop-keys.json');
   for (const text of [
     'no JSON',

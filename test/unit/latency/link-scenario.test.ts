@@ -1,11 +1,11 @@
 /** What users write under `link:`: defaults, faults by key, traces from their folder only. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'node:test';
 import { parseLinkScenario, planLink } from '../../latency/link/link-scenario.ts';
 import { parseTrace } from '../../latency/link/trace-file.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 test('an empty scenario is a perfect link', async () => {
   const { down, up } = await planLink({});
@@ -60,10 +60,9 @@ test('refuses traces that are none, with their line', () => {
   assert.throws(() => parseTrace('time_ms,kbit_per_s\n0,0\n100,0\n', 'x.csv'), /0 throughout/u);
 });
 
-test('takes traces from their folder and from nowhere else', async (t) => {
-  const parent = await mkdtemp(path.join(tmpdir(), 'sluice-traces-'));
-  t.after(async () => rm(parent, { recursive: true, force: true }));
-  const tracesDir = await mkdtemp(path.join(parent, 'in-'));
+test('takes traces from their folder and from nowhere else', async () => {
+  const parent = tempFolder('traces');
+  const tracesDir = tempFolder('in', parent);
   const text = 'time_ms,kbit_per_s\n0,800\n100,1200\n';
   await writeFile(path.join(tracesDir, 'good.csv'), text);
   await writeFile(path.join(parent, 'outside.csv'), text);

@@ -1,7 +1,6 @@
 /** The report: same bytes on any number of threads, targets that can be missed, test parts that are not opened unseen. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import { readPolicy } from '../../../server/congestion/learned/policy.ts';
@@ -20,6 +19,7 @@ import { judge } from '../../learn/report/targets.ts';
 import { tellReport } from '../../learn/report/tell.ts';
 import { noteOpening, testPartsOf } from '../../learn/report/test-parts.ts';
 import { syntheticTraces } from '../../learn/synthetic.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 /** Few, since everybody is played over each of them. */
 const TRACES = [...syntheticTraces('search', 1, 1).slice(0, 3), ...syntheticTraces('validation', 1, 1).slice(0, 3)];
@@ -196,7 +196,7 @@ describe('test parts', () => {
   });
 
   test('every opening is a line, and how many there were is told', async () => {
-    const folder = await mkdtemp(path.join(tmpdir(), 'sluice-opened-'));
+    const folder = tempFolder('opened');
     try {
       const file = path.join(folder, 'opened.tsv');
       await writeFile(file, 'date\tpart\tcommit\twhy\n');

@@ -1,7 +1,6 @@
 /** What a search leaves: comparisons with intervals, the verdict, its state on disk, the file the server reads. */
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { readPolicy } from '../../../server/congestion/learned/policy.ts';
@@ -16,6 +15,7 @@ import { codeSha256Of, dataSha256Of, loadRun, saveRun } from '../../learn/run-st
 import { beginSearch } from '../../learn/search.ts';
 import { syntheticTraces } from '../../learn/synthetic.ts';
 import { OUTCOME } from '../../support/learn-outcome.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 const TRACES = syntheticTraces('validation', 3, 1);
 
@@ -140,9 +140,8 @@ test('the hash of the data hangs on what was seen, not on the order in which it 
   assert.notEqual(dataSha256Of([changed, ...others]), sha);
 });
 
-test('the hash of the code hangs on every source file below a folder', async (context) => {
-  const root = await mkdtemp(path.join(tmpdir(), 'sluice-learn-'));
-  context.after(async () => rm(root, { recursive: true }));
+test('the hash of the code hangs on every source file below a folder', async () => {
+  const root = tempFolder('learn');
   await mkdir(path.join(root, 'engine/deep'), { recursive: true });
   await writeFile(path.join(root, 'engine/deep/a.ts'), 'one');
   const sha = await codeSha256Of(root, ['engine']);
@@ -153,9 +152,8 @@ test('the hash of the code hangs on every source file below a folder', async (co
   assert.notEqual(await codeSha256Of(root, ['engine']), sha);
 });
 
-test('a search goes on from its file, and never from another one’s or a broken one', async (context) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-learn-'));
-  context.after(async () => rm(folder, { recursive: true }));
+test('a search goes on from its file, and never from another one’s or a broken one', async () => {
+  const folder = tempFolder('learn');
   const file = path.join(folder, 'deep/state.json');
   const search = beginSearch({
     seed: 1,

@@ -1,7 +1,6 @@
 /** The learner in a running server: whom it guides, what can be set, what is kept, what the API is told. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
@@ -17,12 +16,12 @@ import { createLearningView } from '../../../server/learning-view.ts';
 import { Learning } from '../../../server/learning/learning.ts';
 import type { Log } from '../../../server/observability/log.ts';
 import { silentLog } from '../../../server/observability/log.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 const rig = async (
   context: TestContext,
 ): Promise<{ file: string; events: string[]; open: (options?: Partial<LearningOptions>) => Promise<Learning> }> => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-learning-'));
-  context.after(async () => rm(folder, { recursive: true }));
+  const folder = tempFolder('learning');
   const file = path.join(folder, 'deep', 'learned.json');
   const events: string[] = [];
   const log: Log = {

@@ -1,7 +1,6 @@
 /** Captured links on the disk, and the way back into the search. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, readdir, rm, utimes } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, readdir, rm, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { LinkTrace } from '../../../server/congestion/link-capture.ts';
@@ -9,6 +8,7 @@ import type { LinkCaptureOptions } from '../../../server/learning/link-captures.
 import { LINK_CAPTURE_DEFAULTS, LinkCaptures } from '../../../server/learning/link-captures.ts';
 import { silentLog } from '../../../server/observability/log.ts';
 import { loadCaptured, parseCaptured } from '../../learn/captured.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 const CLOCK = { nowMs: () => 0, wallMs: () => Date.UTC(2026, 10, 26, 13, 14, 15) };
 
@@ -27,7 +27,7 @@ const within = async (
   options: Partial<LinkCaptureOptions>,
   run: (captures: LinkCaptures, folder: string) => Promise<void>,
 ): Promise<void> => {
-  const parent = await mkdtemp(path.join(tmpdir(), 'sluice-links-'));
+  const parent = tempFolder('links');
   const folder = path.join(parent, 'links');
   try {
     const settings = { ...LINK_CAPTURE_DEFAULTS, folder, sessionRatio: 1, ...options };

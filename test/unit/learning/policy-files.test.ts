@@ -1,6 +1,6 @@
 /** Policy files of a folder: those that can be used are, each other one is a line in the log. */
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -8,6 +8,7 @@ import { POLICY_MAX_BYTES } from '../../../server/congestion/learned/policy.ts';
 import { loadPolicies } from '../../../server/learning/policy-files.ts';
 import type { Log, LogFields } from '../../../server/observability/log.ts';
 import { silentLog } from '../../../server/observability/log.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 const GOOD = JSON.stringify({
   schema: 'sluice-policy',
@@ -23,9 +24,8 @@ const logTo = (lines: [string, LogFields][]): Log => ({
   warn: (event, fields = {}) => lines.push([event, fields]),
 });
 
-test('what can be used of a folder is used, and each file that cannot is one line', async (context) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-policy-'));
-  context.after(async () => rm(folder, { recursive: true }));
+test('what can be used of a folder is used, and each file that cannot is one line', async () => {
+  const folder = tempFolder('policy');
   await writeFile(path.join(folder, 'a-cut.json'), GOOD.slice(0, -9));
   await writeFile(path.join(folder, 'b-good.json'), GOOD);
   await writeFile(path.join(folder, 'c-huge.json'), GOOD.padEnd(POLICY_MAX_BYTES + 1_000));

@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -16,6 +15,7 @@ import { loadState } from '../../../server/learning/state-file.ts';
 import type { Log, LogFields } from '../../../server/observability/log.ts';
 import { silentLog } from '../../../server/observability/log.ts';
 import { MIDDLING, lesson, newLearner, someFeatures } from '../../support/learning.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 import { within } from '../../support/wait.ts';
 
 const CLASS = 'stable|jittery';
@@ -110,9 +110,8 @@ const logTo = (lines: [string, LogFields][]): Log => ({
   warn: (event, fields = {}) => lines.push([event, fields]),
 });
 
-test('a file that cannot be used is one line, is put aside, and nothing is known', async (context) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-learned-'));
-  context.after(async () => rm(folder, { recursive: true }));
+test('a file that cannot be used is one line, is put aside, and nothing is known', async () => {
+  const folder = tempFolder('learned');
   const file = path.join(folder, 'learned.json');
   const lines: [string, LogFields][] = [];
   assert.deepEqual(await loadState(file, 5, logTo(lines)), emptyState(5));
@@ -127,9 +126,8 @@ test('a file that cannot be used is one line, is put aside, and nothing is known
   assert.equal((await loadState(file, 5, silentLog)).arms.size, 1);
 });
 
-test('what other nodes have learned is added once', async (context) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-learned-'));
-  context.after(async () => rm(folder, { recursive: true }));
+test('what other nodes have learned is added once', async () => {
+  const folder = tempFolder('learned');
   const file = path.join(folder, 'learned.json');
   await replacePrivateFileAsync(file, goodText());
   await writeFile(path.join(folder, 'learned-north.json'), goodText());
@@ -154,9 +152,8 @@ const WRITER = (stateFile: string): string => `
     await replacePrivateFileAsync(${JSON.stringify(stateFile)}, text.replace('"fadedAtWallMs":0', '"fadedAtWallMs":' + index).padEnd(200_000));
   }`;
 
-test('killed while it writes, the file is the old one or the new one', async (context) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-learned-'));
-  context.after(async () => rm(folder, { recursive: true }));
+test('killed while it writes, the file is the old one or the new one', async () => {
+  const folder = tempFolder('learned');
   const file = path.join(folder, 'learned.json');
   const prng = new Prng(6);
   for (let round = 0; round < 6; round += 1) {

@@ -1,13 +1,13 @@
 /** What the kernel may answer to the native sender, from a stand-in before it: nothing is lost that can be sent, the order holds, the rest is counted. */
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { constants, tmpdir } from 'node:os';
+import { constants } from 'node:os';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { DatagramCounts } from '../../../server/native/udp-binding.ts';
 import { native, only } from '../../support/native-back-end.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 const { EAGAIN, EIO, EINVAL, EINTR, ENOSYS, EPERM, ENOBUFS } = constants.errno;
 const ROOT = path.join(import.meta.dirname, '..', '..', '..');
@@ -64,12 +64,11 @@ describe('native sender', only, () => {
   let folder = '';
   let shim = '';
   before(async () => {
-    folder = await mkdtemp(path.join(tmpdir(), 'sluice-test-'));
+    folder = tempFolder('test');
     shim = path.join(folder, 'faulty-kernel.so');
     const source = path.join(import.meta.dirname, 'faulty-kernel.cc');
     execFileSync(process.env['CXX'] ?? 'c++', ['-shared', '-fPIC', '-o', shim, source, '-ldl']);
   });
-  after(async () => rm(folder, { recursive: true, force: true }));
 
   const run = async (faults: string, { pictureCount = 3, wantedCount = 36, mayCut = true } = {}): Promise<Outcome> => {
     const env = {

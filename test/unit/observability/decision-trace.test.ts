@@ -1,11 +1,11 @@
 /** Traces of sessions: off where no folder is named, and bounded where one is. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { DecisionTraces } from '../../../server/observability/decision-trace.ts';
 import { silentLog } from '../../../server/observability/log.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 import { within } from '../../support/wait.ts';
 
 test('without a folder nothing is written', () => {
@@ -14,7 +14,7 @@ test('without a folder nothing is written', () => {
 });
 
 test('a trace ends at its cap with a line that says so, and sessions beyond theirs are not traced', async () => {
-  const root = mkdtempSync(join(tmpdir(), 'sluice-traces-'));
+  const root = tempFolder('traces');
   const folder = join(root, 'made', 'when-needed');
   const traces = new DecisionTraces({ folder, sessionMaxBytes: 60, sessionMaxCount: 2 }, silentLog);
   const short = traces.open('short');

@@ -1,12 +1,11 @@
 /** What ffmpeg and libvmaf say about pictures, and how far they may be trusted: same is best, coarser is worse, missing is refused. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { measurePictures, parseSsimLog, parseVmafLog, scoresOf } from '../../quality/picture-quality.ts';
 import { findQualityTools, runTool } from '../../quality/quality-tools.ts';
 import { ffmpegMissing } from '../../support/ffmpeg-media.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 test('the scores of pictures are read in the order shown', () => {
   assert.deepEqual(
@@ -32,8 +31,7 @@ test('a named ffmpeg without libvmaf is refused, not passed over', async () => {
 });
 
 describe('with ffmpeg', { skip: ffmpegMissing() }, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-quality-test-'));
-  after(() => rmSync(folder, { recursive: true }));
+  const folder = tempFolder('quality-test');
   const make = async (name: string, args: readonly string[], seconds = 0.4): Promise<string> => {
     const source = `testsrc2=size=192x108:rate=25:duration=${seconds}`;
     const path = join(folder, name);

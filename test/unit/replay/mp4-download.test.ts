@@ -1,10 +1,9 @@
 // Progressive MP4s made from a recording, judged by ffprobe and ffmpeg: counts, durations, sync, decoding.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import type { AudioUnit, VideoUnit } from '../../../server/media/access-unit.ts';
 import type { Mp4Download, Mp4Range } from '../../../server/replay/mp4-download.ts';
 import { planMp4 } from '../../../server/replay/mp4-download.ts';
@@ -12,6 +11,7 @@ import { readVodTimeline } from '../../../server/replay/vod-timeline.ts';
 import { ffmpegMissing, makeElementaryStreams } from '../../support/ffmpeg-media.ts';
 import type { SampleStretch } from '../../support/sample-recording.ts';
 import { makeSampleRecording } from '../../support/sample-recording.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 const skip = ffmpegMissing();
 const FRAME_S = 1 / 30;
@@ -20,13 +20,12 @@ let reordered: { video: VideoUnit[]; audio: AudioUnit[] };
 let folder = '';
 
 before(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sluice-mp4-'));
+  folder = tempFolder('mp4');
   if (skip === false) {
     plain = makeElementaryStreams({ durationS: 7, bFrames: 0, gopFrames: 30 });
     reordered = makeElementaryStreams({ durationS: 6, bFrames: 2, gopFrames: 60 });
   }
 });
-after(() => rmSync(folder, { recursive: true }));
 
 /** Bytes of the media behind the head. */
 const sliceOf = ({ copies, filePaths, inBandSets }: Mp4Download, fromByte: number, toByte: number): Buffer => {

@@ -1,20 +1,19 @@
 // Media as the VOD serves it: the gaps are gone from the times, and nothing else has changed.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { readFileSync } from 'node:fs';
+import { before, test } from 'node:test';
 import { readFragmentHead } from '../../../server/media/fmp4/fragment-reader.ts';
 import type { OpenRecording } from '../../../server/replay/recording.ts';
 import { findMediaFile, streamRebased } from '../../../server/replay/rebased-media.ts';
 import { readVodTimeline } from '../../../server/replay/vod-timeline.ts';
 import { makeSampleRecording } from '../../support/sample-recording.ts';
 import { syntheticAudio, syntheticVideo } from '../../support/synthetic-media.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 let folder = '';
 let recording: OpenRecording;
 before(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sluice-rebased-'));
+  folder = tempFolder('rebased');
   const stretch = (startMs: number): Parameters<typeof makeSampleRecording>[1][number] => ({
     startMs,
     video: syntheticVideo({ frameRateFps: 30, durationS: 5, gopFrames: 30 }),
@@ -22,7 +21,6 @@ before(() => {
   });
   recording = makeSampleRecording(folder, [stretch(1_000), stretch(9_000), stretch(60_000)]);
 });
-after(() => rmSync(folder, { recursive: true }));
 
 const readWhole = async (trackId: number, fileIndex: number, fromByte = 0, toByte?: number): Promise<Buffer> => {
   const file = findMediaFile(recording, { trackId, fileIndex })!;

@@ -1,8 +1,6 @@
 // Cues in recordings: kept whatever the disk does, and shown at the replay's positions, gaps left out.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import test from 'node:test';
 import type { Cue } from '../../../server/api/contract/cues.ts';
 import { ManualClock } from '../../../server/base/clock.ts';
@@ -23,6 +21,7 @@ import { MemoryRecordings, recordingSummary } from '../../support/memory-recordi
 import { packagedProgramme, packagedSegment } from '../../support/packaged-segments.ts';
 import { SAMPLE_ID, makeSampleRecording } from '../../support/sample-recording.ts';
 import { syntheticAudio, syntheticVideo } from '../../support/synthetic-media.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 import { within } from '../../support/wait.ts';
 
 const ROOT = '/replay';
@@ -110,7 +109,7 @@ test('a cue that the disk refuses goes out with the segments that it takes again
 
 /** Ten seconds, a gap of twenty, ten seconds more. */
 const withGap = (use: (index: SegmentIndex) => void, options: { isEnded?: boolean } = {}): void => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-recorded-cues-'));
+  const folder = tempFolder('recorded-cues');
   const stretch = {
     video: syntheticVideo({ frameRateFps: 30, durationS: 10, gopFrames: 60 }),
     audio: syntheticAudio({ durationS: 10 }),
@@ -197,7 +196,7 @@ test('L26 the VOD playlist dates each cue by its own dates, with how long the re
 });
 
 test('chapters over HTTP: JSON and WebVTT, with a tag that changes with them', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-recorded-cues-'));
+  const folder = tempFolder('recorded-cues');
   const video = syntheticVideo({ frameRateFps: 30, durationS: 9, gopFrames: 60 });
   const recording = makeSampleRecording(folder, [{ startMs: 0, video }]);
   const server = new ReplayServer({

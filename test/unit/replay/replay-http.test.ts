@@ -1,9 +1,6 @@
 // Replay over HTTP, asked as a plain function: ranges, caching, names, downloads, caps.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { ManualClock } from '../../../server/base/clock.ts';
 import type { HttpAnswer, HttpRequest } from '../../../server/base/http-exchange.ts';
@@ -17,10 +14,10 @@ import { ViewingLeases } from '../../../server/replay/viewing-leases.ts';
 import { MemoryRecordings, recordingSummary } from '../../support/memory-recordings.ts';
 import { SAMPLE_ID, makeSampleRecording } from '../../support/sample-recording.ts';
 import { syntheticAudio, syntheticVideo } from '../../support/synthetic-media.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 let folder = '';
-before(() => (folder = mkdtempSync(join(tmpdir(), 'sluice-replay-http-'))));
-after(() => rmSync(folder, { recursive: true }));
+before(() => (folder = tempFolder('replay-http')));
 
 type Fixture = {
   readonly ask: (

@@ -1,9 +1,8 @@
 // Storyboards: which thumbnails, on which sheets, and what is served while there are none.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { ManualClock } from '../../../server/base/clock.ts';
 import { WorldError } from '../../../server/base/errors.ts';
 import type { HttpAnswer, HttpRequest } from '../../../server/base/http-exchange.ts';
@@ -16,10 +15,10 @@ import { MemoryRecordings, recordingSummary } from '../../support/memory-recordi
 import type { SampleStretch } from '../../support/sample-recording.ts';
 import { SAMPLE_ID, makeSampleRecording } from '../../support/sample-recording.ts';
 import { syntheticAudio, syntheticVideo, testVideoTrack } from '../../support/synthetic-media.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 let folder = '';
-before(() => (folder = mkdtempSync(join(tmpdir(), 'sluice-storyboard-'))));
-after(() => rmSync(folder, { recursive: true }));
+before(() => (folder = tempFolder('storyboard')));
 
 const REQUEST: HttpRequest = {
   method: 'GET',

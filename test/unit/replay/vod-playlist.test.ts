@@ -1,8 +1,6 @@
 // VOD playlists: what they say is read off the index, and adds up.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { test } from 'node:test';
 import type { RecordedTrack } from '../../../server/replay/recording.ts';
 import type { SegmentIndex } from '../../../server/replay/segment-index.ts';
@@ -12,13 +10,14 @@ import { readVodTimeline } from '../../../server/replay/vod-timeline.ts';
 import type { SampleStretch } from '../../support/sample-recording.ts';
 import { makeSampleRecording } from '../../support/sample-recording.ts';
 import { syntheticAudio, syntheticVideo, testVideoTrack } from '../../support/synthetic-media.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 const withIndex = (
   stretches: readonly SampleStretch[],
   use: (index: SegmentIndex) => void,
   options: { isEnded?: boolean } = {},
 ): void => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-vod-'));
+  const folder = tempFolder('vod');
   try {
     use(makeSampleRecording(folder, stretches, options).index);
   } finally {
@@ -153,7 +152,7 @@ test('sound that was not recorded for a while is a gap, and everything after it 
 });
 
 test('a playlist that many ask for at once is written and packed once', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-vod-'));
+  const folder = tempFolder('vod');
   try {
     const { index } = makeSampleRecording(folder, [stretch(0, 11)]);
     const playlists = new VodPlaylists();

@@ -1,7 +1,6 @@
 /** The simulator beside a real Chromium: what is recorded of a run, played again and compared. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { picturesOf, type RenditionRecord } from '../../latency/run/stream-record.ts';
@@ -24,6 +23,7 @@ import { concatBytes } from '../../../server/media/fmp4/box.ts';
 import { RTP_PAYLOAD_MAX_BYTES } from '../../../server/media/rtp/h264-packetiser.ts';
 import { writeFragment } from '../../../server/media/fmp4/fragment.ts';
 import { makeUpResults } from '../../support/made-up-lab.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 const FRAME_MS = 1000 / 30;
 
@@ -199,7 +199,7 @@ test('a picture that came late to the server is late at the viewer', () => {
 });
 
 test('a run of the lab is played again over its own link with its own pictures, and looked at over the same seconds', async () => {
-  const folder = mkdtempSync(path.join(tmpdir(), 'sluice-validate-'));
+  const folder = tempFolder('validate');
   try {
     const made = makeUpResults({
       seed: 1,

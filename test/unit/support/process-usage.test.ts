@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 import { cpuMs, cpuWaitMs, descendants, pidListeningOn, pidNamed, rssBytes } from '../../support/process-usage.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 import { within } from '../../support/wait.ts';
 
 test('finds the process that listens on a TCP port, and nobody once it is closed', async () => {
@@ -53,7 +53,7 @@ test('counts CPU and memory of the living; of the gone no CPU, and memory that c
 });
 
 test('a process is found by its name, also one longer than the kernel keeps', async () => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-name-'));
+  const folder = tempFolder('name');
   const program = path.join(folder, 'a-name-of-20-letters');
   await copyFile('/bin/sleep', program);
   const child = spawn(program, ['60'], { stdio: 'ignore' });

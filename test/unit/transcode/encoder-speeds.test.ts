@@ -1,12 +1,13 @@
 /** What encoding costs here: measured against a baseline, remembered for this machine, and never trusted blindly. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { silentLog } from '../../../server/observability/log.ts';
 import { SpeedBook, measureSpeeds } from '../../../transcode/encoder-speeds.ts';
 import { PRESETS, SPEEDS_DEFAULT } from '../../../transcode/ladder-plan.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 
 /** 1.5 s of 720p30 in millions of pixels. */
 const MEGAPIXELS = (1280 * 720 * 30 * 1.5) / 1e6;
@@ -31,9 +32,8 @@ test('what no machine takes is refused', async () => {
   }
 });
 
-test('what was remembered holds for this machine only; nonsense is measured again', (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-speeds-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+test('what was remembered holds for this machine only; nonsense is measured again', () => {
+  const folder = tempFolder('speeds');
   const path = join(folder, 'encoder-speeds.json');
   assert.equal(new SpeedBook(path, silentLog).isMeasured, false);
   for (const text of ['', '{', '{"machine":"another","speeds":{}}', JSON.stringify({ speeds: SPEEDS_DEFAULT })]) {
@@ -44,9 +44,8 @@ test('what was remembered holds for this machine only; nonsense is measured agai
   }
 });
 
-test('what was remembered of other usual costs is measured again', (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-speeds-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+test('what was remembered of other usual costs is measured again', () => {
+  const folder = tempFolder('speeds');
   const path = join(folder, 'encoder-speeds.json');
   const machine = `${cpus()[0]?.model.trim() ?? 'unknown'} x ${cpus().length}`;
   const speeds = { ...SPEEDS_DEFAULT, decodeMsPerMpx: 5 };
@@ -56,9 +55,8 @@ test('what was remembered of other usual costs is measured again', (t) => {
   assert.equal(new SpeedBook(path, silentLog).isMeasured, false);
 });
 
-test('an ffmpeg that cannot be run leaves the usual costs, and nothing behind', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-speeds-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+test('an ffmpeg that cannot be run leaves the usual costs, and nothing behind', async () => {
+  const folder = tempFolder('speeds');
   const path = join(folder, 'encoder-speeds.json');
   const book = new SpeedBook(path, silentLog);
   await book.measure('/nonexistent/ffmpeg');

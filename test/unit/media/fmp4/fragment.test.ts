@@ -1,8 +1,7 @@
 // CMAF files, judged by ffmpeg where it is installed.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { concatBytes } from '../../../../server/media/fmp4/box.ts';
@@ -13,6 +12,7 @@ import { ProtocolError } from '../../../../server/base/errors.ts';
 import type { VideoUnit } from '../../../../server/media/access-unit.ts';
 import { ffmpegMissing, makeElementaryStreams } from '../../../support/ffmpeg-media.ts';
 import { syntheticVideo, testAudioTrack, testVideoTrack } from '../../../support/synthetic-media.ts';
+import { tempFolder } from '../../../support/temp-folder.ts';
 
 const boxTypes = (bytes: Uint8Array): string[] => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -57,7 +57,7 @@ const probe = (file: string, args: readonly string[]): string => {
 };
 
 const inTempFolder = (use: (folder: string) => void): void => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-fmp4-'));
+  const folder = tempFolder('fmp4');
   try {
     use(folder);
   } finally {

@@ -1,7 +1,6 @@
 /** A viewer whose rendition, pace and delay are a controller's: end to end on loopback, with a client that decrypts and reports. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { systemClock } from '../../../../server/base/clock.ts';
@@ -14,6 +13,7 @@ import { FixedController } from '../../../../server/relay/webrtc/fixed-controlle
 import { WEBRTC_OUT_DEFAULTS } from '../../../../server/relay/webrtc/options.ts';
 import { TransportFeedbackRecorder } from '../../../../server/media/rtp/feedback-recorder.ts';
 import { replayTrace } from '../../../support/replay-trace.ts';
+import { tempFolder } from '../../../support/temp-folder.ts';
 import { testPicture, testTrack } from '../../../support/test-pictures.ts';
 import type { WebRtcSetup } from '../../../support/webrtc-setup.ts';
 import { openWebRtcSetup } from '../../../support/webrtc-setup.ts';
@@ -210,7 +210,7 @@ const playWithFeedback = async (setup: WebRtcSetup, client: WhepClient, pictureC
 };
 
 test('a session that was traced replays bit for bit: the same calls give the same decisions', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-trace-'));
+  const folder = tempFolder('trace');
   const setup = await open({
     congestion: { controller: 'adaptive', trace: { folder, sessionMaxBytes: 1e8, sessionMaxCount: 1 } },
   });

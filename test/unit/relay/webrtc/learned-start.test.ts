@@ -1,7 +1,5 @@
 /** A session begins with what was learned, as far as anything was; its trace says so. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import type { CongestionController, Decision } from '../../../../server/congestion/controller.ts';
@@ -16,6 +14,7 @@ import { controllerFactory } from '../../../../server/relay/webrtc/controllers.t
 import { WEBRTC_OUT_DEFAULTS } from '../../../../server/relay/webrtc/options.ts';
 import { TracedController } from '../../../../server/relay/webrtc/traced-controller.ts';
 import { replayTrace } from '../../../support/replay-trace.ts';
+import { tempFolder } from '../../../support/temp-folder.ts';
 import { within } from '../../../support/wait.ts';
 
 const OFFER = {
@@ -70,9 +69,8 @@ test('a session begins with the vector that holds whatever the network, and with
   assert.equal(play(open([policyOf({ playoutMinMs: 150 })])).playoutDelayMs, 150);
 });
 
-test('a trace of such a session replays to the same decisions', async (context) => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-learned-'));
-  context.after(() => rmSync(folder, { recursive: true }));
+test('a trace of such a session replays to the same decisions', async () => {
+  const folder = tempFolder('learned');
   const controller = open([policyOf({ playoutMinMs: 150, paceRatio: 1.3 })], folder);
   play(controller);
   assert.ok(controller instanceof TracedController);
@@ -132,9 +130,8 @@ test('the holdout’s half with GCC has GCC', () => {
   assert.equal(play(open(undefined, '', guidesTo('gcc'))).playoutDelayMs, undefined);
 });
 
-test('a trace of a guided session replays to the same decisions', async (context) => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-learned-'));
-  context.after(() => rmSync(folder, { recursive: true }));
+test('a trace of a guided session replays to the same decisions', async () => {
+  const folder = tempFolder('learned');
   const controller = open(undefined, folder, guidesTo('adaptive'));
   assert.equal(play(controller).playoutDelayMs, 150);
   controller.close?.();
