@@ -23,7 +23,7 @@ export const estimateMean = (values: readonly number[]): Estimate | null => {
   if (values.length === 0) {
     return null;
   }
-  const means = values.length < VALUES_MIN_COUNT ? [] : resample(values, meanOf).sort((a, b) => a - b);
+  const means = values.length < VALUES_MIN_COUNT ? NONE : resampleMeans(values).sort();
   const tailRatio = tailRatioFor(values.length);
   const interval =
     means.length === 0 ? null : { low: quantileOf(means, tailRatio), high: quantileOf(means, 1 - tailRatio) };
@@ -52,14 +52,17 @@ export const ellipseOfMean = (points: readonly Point[]): Ellipse | null => {
   if (n < VALUES_MIN_COUNT) {
     return null;
   }
-  const means = resample(points, meanPoint);
-  const centre = meanPoint(points);
+  const columns = { x: points.map((point) => point.x), y: points.map((point) => point.y) };
+  const centre = { x: meanOf(columns.x), y: meanOf(columns.y) };
+  // The same draws for both, so each pair is the mean of whole points.
+  const offCentre = (values: readonly number[], middle: number): Float64Array =>
+    resampleMeans(values).map((mean) => mean - middle);
+  const dx = offCentre(columns.x, centre.x);
+  const dy = offCentre(columns.y, centre.y);
   // A resampled mean's variance is (n − 1)/n of the unbiased one.
   const inflate = n / (n - 1);
-  const covariance = (f: (point: Point) => number, g: (point: Point) => number): number =>
-    inflate * meanOf(means.map((mean) => f(mean) * g(mean)));
-  const dx = (point: Point): number => point.x - centre.x;
-  const dy = (point: Point): number => point.y - centre.y;
+  const covariance = (a: Float64Array, b: Float64Array): number =>
+    inflate * meanOf(a.map((value, index) => value * b[index]!));
   const xx = covariance(dx, dx);
   const yy = covariance(dy, dy);
   const xy = covariance(dx, dy);
@@ -73,21 +76,29 @@ export const ellipseOfMean = (points: readonly Point[]): Ellipse | null => {
   };
 };
 
-const resample = <T, R>(values: readonly T[], statistic: (drawn: readonly T[]) => R): R[] => {
+const NONE = new Float64Array();
+
+/** Means of samples drawn with replacement; the draws depend on the count of values alone. */
+const resampleMeans = (values: readonly number[]): Float64Array => {
   const prng = new Prng(SEED);
-  return Array.from({ length: RESAMPLE_COUNT }, () =>
-    statistic(values.map(() => values[prng.nextIndex(values.length)] as T)),
-  );
+  return new Float64Array(RESAMPLE_COUNT).map(() => {
+    let sum = 0;
+    for (let count = 0; count < values.length; count += 1) {
+      sum += values[prng.nextIndex(values.length)]!;
+    }
+    return sum / values.length;
+  });
 };
 
-const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+const meanOf = (values: ArrayLike<number>): number => {
+  let sum = 0;
+  for (let index = 0; index < values.length; index += 1) {
+    sum += values[index]!;
+  }
+  return sum / values.length;
+};
 
-const meanPoint = (points: readonly Point[]): Point => ({
-  x: meanOf(points.map((point) => point.x)),
-  y: meanOf(points.map((point) => point.y)),
-});
-
-const quantileOf = (sorted: readonly number[], ratio: number): number => {
+const quantileOf = (sorted: Float64Array, ratio: number): number => {
   const place = ratio * (sorted.length - 1);
   const below = sorted[Math.floor(place)] ?? Number.NaN;
   const above = sorted[Math.ceil(place)] ?? below;

@@ -1,22 +1,15 @@
-/** The report: same bytes on any number of threads, targets that can be missed, test parts that are not opened unseen. */
+/** The parts of the report: sources left out, statistics, targets that can be missed, test parts that are not opened unseen. */
 import assert from 'node:assert/strict';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { after, describe, test } from 'node:test';
-import { readPolicy } from '../../../server/congestion/learned/policy.ts';
+import { describe, test } from 'node:test';
 import { percentileOf } from '../../sim/score.ts';
 import { latencyPercentilesMs, toLatencyBins } from '../../learn/report/latency-bins.ts';
 import { leaveSourcesOut, sourceNameOf, tellLeaveOut } from '../../learn/report/leave-out.ts';
-import { LEARNED, MECHANISMS, PER_CLASS, SEARCHED } from '../../learn/report/policies.ts';
-import { reportPage } from '../../learn/report/page.ts';
-import type { Play, ReportOptions } from '../../learn/report/report.ts';
-import { makeReport } from '../../learn/report/report.ts';
-import { sessionPool } from '../../learn/report/session-pool.ts';
 import { playSession } from '../../learn/report/sessions.ts';
 import type { Estimate } from '../../learn/report/statistics.ts';
 import { holm, likelihoodOf, quantileOf, resample, shiftOf } from '../../learn/report/statistics.ts';
 import { judge } from '../../learn/report/targets.ts';
-import { tellReport } from '../../learn/report/tell.ts';
 import { noteOpening, testPartsOf } from '../../learn/report/test-parts.ts';
 import { syntheticTraces } from '../../learn/synthetic.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
@@ -24,61 +17,7 @@ import { tempFolder } from '../../support/temp-folder.ts';
 /** Few, since everybody is played over each of them. */
 const TRACES = [...syntheticTraces('search', 1, 1).slice(0, 3), ...syntheticTraces('validation', 1, 1).slice(0, 3)];
 
-const policyWith = (networkClass: string, parameters: object) => {
-  const { policy } = readPolicy(
-    JSON.stringify({
-      ...{ schema: 'sluice-policy', version: 1, dataSha256: '0'.repeat(64), priors: [] },
-      vectors: [{ networkClass, smoothnessRatio: 0.5, parameters }],
-    }),
-  );
-  return policy!;
-};
-
-const OPTIONS: ReportOptions = {
-  splits: ['validation'],
-  seeds: [1],
-  durationMs: 14_000,
-  ladderName: 'busy',
-  policies: [policyWith('all', { paceRatio: 1.5 }), policyWith('stable|jittery', { playoutMaxMs: 300 })],
-  warm: { sessionCount: 3, durationMs: 26_000 },
-  hasAblations: false,
-  hasVectorOracle: true,
-  hasFrontier: true,
-  resampleCount: 100,
-};
-
 const quiet = (): void => undefined;
-const here: Play = async (jobs) => jobs.map((job) => playSession(job, TRACES));
-
-describe('the report', () => {
-  test('is the same to the byte in this thread and over two others', async () => {
-    const pool = sessionPool(TRACES, { workerCount: 2, niceness: 0, tell: quiet });
-    after(async () => pool.close());
-    const inOne = await makeReport(TRACES, OPTIONS, { play: here, seed: 1, tell: quiet });
-    const inTwo = await makeReport(TRACES, OPTIONS, { play: async (jobs) => pool.run(jobs), seed: 1, tell: quiet });
-    const pages = [inOne, inTwo].map((report) => reportPage(report, tellReport(report)));
-    assert.equal(pages[0], pages[1]);
-    assert.equal(JSON.stringify(inOne), JSON.stringify(inTwo));
-    assert.equal(inOne.judged, LEARNED);
-    assert.deepEqual(
-      inOne.learning.map(({ mine, theirs }) => [mine, theirs]),
-      [
-        [SEARCHED, MECHANISMS],
-        [PER_CLASS, MECHANISMS],
-        ['search, class found', MECHANISMS],
-        [LEARNED, MECHANISMS],
-        [PER_CLASS, SEARCHED],
-      ],
-    );
-    // Of so few recordings nothing is claimed.
-    assert.ok(inOne.groupCount < 8 && inOne.targets.every(({ verdict }) => verdict === 'none'));
-    // Who has the best of each recording is no worse than whoever has one for all.
-    const mechanisms = inOne.policies.find(({ name }) => name === MECHANISMS)!;
-    assert.ok(inOne.vectorOracle!.utility >= mechanisms.measures.utility);
-    assert.ok(inOne.oracleUtility >= inOne.vectorOracle!.utility);
-    assert.equal(inOne.frontier.length, 10);
-  });
-});
 
 describe('a source left out', () => {
   test('is judged by a search that has not seen it, and by none other', async () => {

@@ -1,6 +1,6 @@
 /** Rows W1 to W20 of CONFORMANCE part 2 as they concern publishing, by calling the endpoint; and a publisher over a real socket. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { systemClock } from '../../../../server/base/clock.ts';
 import type { HttpAnswer } from '../../../../server/base/http-exchange.ts';
 import type { AccessUnit } from '../../../../server/media/access-unit.ts';
@@ -204,44 +204,47 @@ test('other methods and paths are refused', async () => {
   assert.equal((await setup.request('POST', '/whip/de%2Fmo')).status, 404);
 });
 
-for (const [name, srtpProfiles] of [
-  ['AES-GCM', [7]],
-  ['AES-CM', [1]],
-] as const) {
-  test(`a publisher under ${name} comes through its socket into the broadcast, and W20 its silence ends it`, async () => {
-    const own = await openWhipSetup({ port: { livenessMaxMs: 3_000 } });
+// Side by side, since each waits for real silence over its own socket.
+describe('publishers over sockets', { concurrency: true }, () => {
+  for (const [name, srtpProfiles] of [
+    ['AES-GCM', [7]],
+    ['AES-CM', [1]],
+  ] as const) {
+    test(`a publisher under ${name} comes through its socket into the broadcast, and W20 its silence ends it`, async () => {
+      const own = await openWhipSetup({ port: { livenessMaxMs: 3_000 } });
+      const client = await WhipClient.connect({
+        post: async (offer) => own.request('POST', '/whip/demo', { body: offer, headers: { ...SDP, ...BEARER } }),
+        srtpProfiles,
+      });
+      const units: AccessUnit[] = [];
+      own.hub.find('demo')!.listen({
+        onRenditionAdded: (rendition) => rendition.subscribe({ onUnit: (unit) => void units.push(unit) }),
+      });
+      const startedAtMs = systemClock.nowMs();
+      const timer = setInterval(() => {
+        const ptsMs = Math.round(systemClock.nowMs() - startedAtMs);
+        client.publisher.picture(ptsMs).forEach((packet) => client.send(packet));
+        client.send(client.publisher.sound(ptsMs));
+      }, 20);
+      await within(10_000, 'pictures and sound', () => units.filter(({ track }) => track.kind === 'video').length > 20);
+      assert.equal(own.hub.find('demo')!.state, 'live');
+      assert.ok(units.some(({ track }) => track.codec === 'opus') && client.rtcpCount > 0);
+      clearInterval(timer);
+      client.fallSilent();
+      await within(10_000, 'the session ends', () => own.server.sessionCount === 0);
+      assert.equal(own.hub.find('demo')!.state, 'reconnecting');
+      client.close();
+      own.close();
+    });
+  }
+
+  test('a publisher that connects and sends nothing is turned away', async () => {
+    const own = await openWhipSetup({ settings: { idleTimeoutMs: 1_000 } });
     const client = await WhipClient.connect({
       post: async (offer) => own.request('POST', '/whip/demo', { body: offer, headers: { ...SDP, ...BEARER } }),
-      srtpProfiles,
     });
-    const units: AccessUnit[] = [];
-    own.hub.find('demo')!.listen({
-      onRenditionAdded: (rendition) => rendition.subscribe({ onUnit: (unit) => void units.push(unit) }),
-    });
-    const startedAtMs = systemClock.nowMs();
-    const timer = setInterval(() => {
-      const ptsMs = Math.round(systemClock.nowMs() - startedAtMs);
-      client.publisher.picture(ptsMs).forEach((packet) => client.send(packet));
-      client.send(client.publisher.sound(ptsMs));
-    }, 20);
-    await within(10_000, 'pictures and sound', () => units.filter(({ track }) => track.kind === 'video').length > 20);
-    assert.equal(own.hub.find('demo')!.state, 'live');
-    assert.ok(units.some(({ track }) => track.codec === 'opus') && client.rtcpCount > 0);
-    clearInterval(timer);
-    client.fallSilent();
-    await within(10_000, 'the session ends', () => own.server.sessionCount === 0);
-    assert.equal(own.hub.find('demo')!.state, 'reconnecting');
+    await within(5_000, 'the session ends', () => own.server.sessionCount === 0);
     client.close();
     own.close();
   });
-}
-
-test('a publisher that connects and sends nothing is turned away', async () => {
-  const own = await openWhipSetup({ settings: { idleTimeoutMs: 1_000 } });
-  const client = await WhipClient.connect({
-    post: async (offer) => own.request('POST', '/whip/demo', { body: offer, headers: { ...SDP, ...BEARER } }),
-  });
-  await within(5_000, 'the session ends', () => own.server.sessionCount === 0);
-  client.close();
-  own.close();
 });
