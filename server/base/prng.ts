@@ -27,6 +27,6 @@ export class Prng {
 
   /** `length` bytes. */
   nextBytes(length: number): Uint8Array {
-    return Uint8Array.from({ length }, () => this.nextUint32() & 0xff);
+    return new Uint8Array(length).map(() => this.nextUint32() & 0xff);
   }
 }
