@@ -222,11 +222,14 @@ attack('a video message of one byte', async () => {
   await refusedWith(client, 'FLV_TAG_INVALID');
 });
 
-attack('a NAL unit that claims more than is there', async () => {
+attack('NAL units that claim more than is there', async () => {
   const client = await publishing('nal');
   client.media(9, 0, avcConfigTag());
-  client.media(9, 0, avcTag(Buffer.from([0x7f, 0xff, 0xff, 0xff, 0x65])));
+  for (let count = 0; count <= 600; count += 1) {
+    client.media(9, count, avcTag(Buffer.from([0x7f, 0xff, 0xff, 0xff, 0x65])));
+  }
   await refusedWith(client, 'NAL_LENGTH_INVALID');
+  assert.equal(rig.units.get('nal')!.length, 0);
 });
 
 attack('a sequence header of garbage', async () => {

@@ -6,7 +6,7 @@ import { ProtocolError, messageOf } from '../../base/errors.ts';
 import type { FlvTagType } from '../../media/flv/flv-tag.ts';
 import { FlvDemuxer } from '../../media/flv/flv-demuxer.ts';
 import type { PublisherFeed } from '../../media/stream-source.ts';
-import type { ErrorTally } from '../../observability/error-tally.ts';
+import { ErrorTally } from '../../observability/error-tally.ts';
 import type { Log } from '../../observability/log.ts';
 import type { DoctorFinding } from '../finding.ts';
 import { Doctor } from '../doctor.ts';
@@ -42,6 +42,8 @@ export class RtmpSession {
   #feed: PublisherFeed | undefined;
   #demuxer: FlvDemuxer | undefined;
   #doctor: Doctor | undefined;
+  /** Of pictures that could not be read. */
+  #brokenTally: ErrorTally | undefined;
   #refusal: { readonly code: string; readonly detail: string } | undefined;
   #lastMediaAtMs = 0;
   #unitCount = 0;
@@ -256,10 +258,12 @@ export class RtmpSession {
       verdict.feed.close(this.#closer.reason ?? 'closed');
       return;
     }
-    const nowMs = this.#context.clock.nowMs();
+    const { clock } = this.#context;
+    const nowMs = clock.nowMs();
     this.#feed = verdict.feed;
     this.#demuxer = new FlvDemuxer();
     this.#doctor = new Doctor({ startedAtMs: nowMs });
+    this.#brokenTally = new ErrorTally({ log: this.#log, clock, event: 'rtmp.publisher.broken' });
     this.#lastMediaAtMs = nowMs;
     this.#rtmp.acceptPublish();
     this.#log.info('rtmp.session.opened', { encoder: this.#rtmp.encoderName });
@@ -284,6 +288,9 @@ export class RtmpSession {
     } else if (demuxed.type === 'dropped') {
       this.#droppedCount += 1;
       this.#context.metrics.dropped(demuxed.reason);
+      if (demuxed.fault !== undefined) {
+        this.#brokenTally?.add(demuxed.fault.code);
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 /** One publisher's FLV tags into access units. Pure: tags and arrival times go in, units come out. Lives as long as the publish. */
 
+import { ProtocolError } from '../../base/errors.ts';
 import { Unwrapper } from '../../base/wrap.ts';
 import type { SourceUnit } from '../access-unit.ts';
 import { msToTicks } from '../access-unit.ts';
@@ -25,25 +26,38 @@ export type FlvTag = {
   readonly arrivedAtWallMs: number;
 };
 
-export type FlvDropReason = FlvIgnoredReason | 'before_config' | 'empty_unit';
+/** `broken`: it cannot be cut into its units. `after_broken`: it may refer to one that was. */
+export type FlvDropReason = FlvIgnoredReason | 'before_config' | 'empty_unit' | 'broken' | 'after_broken';
 
 export type Demuxed =
   | { readonly type: 'unit'; readonly unit: SourceUnit }
   /** A sequence header: `isNew` when it changed the parameters. */
   | { readonly type: 'track'; readonly track: Track; readonly isNew: boolean }
   | { readonly type: 'metadata'; readonly values: AmfObject }
-  | { readonly type: 'dropped'; readonly reason: FlvDropReason };
+  /** `fault`: of a broken one. */
+  | { readonly type: 'dropped'; readonly reason: FlvDropReason; readonly fault?: ProtocolError };
 
 type VideoFrame = Extract<FlvEvent, { type: 'video-frame' }>;
 type AudioFrame = Extract<FlvEvent, { type: 'audio-frame' }>;
-/** A payload of ours (copied), and what was learnt while looking at it. */
-type Picture = { readonly payload: Uint8Array; readonly isKeyframe: boolean };
+/** A payload of ours (copied; empty when there is nothing in it), and what was learnt while looking at it. */
+type Picture = {
+  readonly payload: Uint8Array;
+  readonly isKeyframe: boolean;
+  /** Views of the tag. */
+  readonly nalUnits: readonly Uint8Array[];
+};
+
+/** Pictures left out from a broken one on, until the publisher is given up: more than lie between keyframes (x264: 250 unless told otherwise). */
+const LEFT_OUT_MAX_COUNT = 600;
 
 export class FlvDemuxer {
   readonly #unwrapper = new Unwrapper(32);
   #video: VideoSetup | undefined;
   #audio: AudioTrack | undefined;
   #audioClock: AudioClock | undefined;
+  /** Why the next keyframe is waited for; undefined: it is not. */
+  #fault: ProtocolError | undefined;
+  #leftOutCount = 0;
 
   get videoTrack(): Track | undefined {
     return this.#video?.track;
@@ -54,8 +68,9 @@ export class FlvDemuxer {
   }
 
   /**
-   * Throws `ProtocolError`: the codes of `parseFlvTag`, `NAL_LENGTH_INVALID`, `AV1_OBU_INVALID`, `OPUS_PACKET_INVALID`, and
-   * those of the codecs' configuration records. After one of them the demuxer must not be used any further.
+   * A broken picture is dropped, with those up to the next keyframe. Throws `ProtocolError`: `NAL_LENGTH_INVALID` and `AV1_OBU_INVALID` only when
+   * too many are dropped for it; at once the codes of `parseFlvTag`, `OPUS_PACKET_INVALID`, and those of the codecs' configuration records. After one of
+   * them the demuxer must not be used any further.
    */
   push(tag: FlvTag): Demuxed {
     const stampMs = this.#unwrapper.unwrap(tag.timestampTs32);
@@ -103,9 +118,24 @@ export class FlvDemuxer {
     if (this.#video === undefined || this.#video.track.codec !== frame.codec) {
       return { type: 'dropped', reason: 'before_config' };
     }
-    const picture = this.#readPicture(frame, this.#video);
-    if (picture.payload.byteLength === 0) {
+    let picture;
+    try {
+      picture = readPicture(frame, this.#video.lengthBytes);
+    } catch (error) {
+      return this.#leaveOut('broken', error);
+    }
+    const { payload, isKeyframe, nalUnits } = picture;
+    if (frame.codec === 'h264') {
+      this.#video = setupFromInBand(this.#video, nalUnits) ?? this.#video;
+    }
+    if (payload.byteLength === 0) {
       return { type: 'dropped', reason: 'empty_unit' };
+    }
+    if (isKeyframe) {
+      this.#fault = undefined;
+      this.#leftOutCount = 0;
+    } else if (this.#fault !== undefined) {
+      return this.#leaveOut('after_broken', this.#fault);
     }
     // Read again: parameter sets within the picture may have replaced the track.
     const { track } = this.#video;
@@ -113,29 +143,24 @@ export class FlvDemuxer {
       track,
       dtsTicks: msToTicks(stampMs, track.timescaleHz),
       ptsTicks: msToTicks(stampMs + frame.compositionMs, track.timescaleHz),
-      ...picture,
+      ...{ payload, isKeyframe },
       arrivedAtMs: tag.arrivedAtMs,
       arrivedAtWallMs: tag.arrivedAtWallMs,
     };
     return { type: 'unit', unit };
   }
 
-  #readPicture(frame: VideoFrame, setup: VideoSetup): Picture {
-    if (frame.codec === 'av1') {
-      const obus = splitObus(frame.payload);
-      return { payload: joinTemporalUnit(obus), isKeyframe: isAv1Keyframe(obus) };
+  #leaveOut(reason: 'broken' | 'after_broken', fault: unknown): Demuxed {
+    if (!(fault instanceof ProtocolError)) {
+      throw fault;
     }
-    const nalUnits = splitNalUnits(frame.payload, setup.lengthBytes);
-    // With 4-byte lengths the bytes pass as they came, whatever they hold.
-    const payload = setup.lengthBytes === 4 ? Uint8Array.from(frame.payload) : joinNalUnits(nalUnits);
-    if (frame.codec === 'hevc') {
-      return { payload, isKeyframe: nalUnits.some(isHevcKeyframeNal) };
+    this.#fault = fault;
+    this.#leftOutCount += 1;
+    if (this.#leftOutCount > LEFT_OUT_MAX_COUNT) {
+      const since = `${LEFT_OUT_MAX_COUNT} pictures went by without a keyframe that could be read`;
+      throw new ProtocolError(fault.code, `${fault.detail}; ${since}`, fault);
     }
-    this.#video = setupFromInBand(setup, nalUnits) ?? setup;
-    return {
-      payload: nalUnits.length === 0 ? new Uint8Array() : payload,
-      isKeyframe: nalUnits.some((nalUnit) => nalTypeOf(nalUnit) === NAL_IDR),
-    };
+    return { type: 'dropped', reason, ...(reason === 'broken' ? { fault } : {}) };
   }
 
   #audioUnit(frame: AudioFrame, stampMs: number, tag: FlvTag): Demuxed {
@@ -170,3 +195,16 @@ export class FlvDemuxer {
     return this.#audio;
   }
 }
+
+/** Throws `NAL_LENGTH_INVALID` and `AV1_OBU_INVALID`. */
+const readPicture = ({ codec, payload }: VideoFrame, lengthBytes: number): Picture => {
+  if (codec === 'av1') {
+    const obus = splitObus(payload);
+    return { payload: joinTemporalUnit(obus), isKeyframe: isAv1Keyframe(obus), nalUnits: [] };
+  }
+  const nalUnits = splitNalUnits(payload, lengthBytes);
+  const isKeyframe = nalUnits.some(codec === 'hevc' ? isHevcKeyframeNal : (nalUnit) => nalTypeOf(nalUnit) === NAL_IDR);
+  // With 4-byte lengths the bytes pass as they came, whatever they hold.
+  const passesAsIs = lengthBytes === 4 && nalUnits.length > 0;
+  return { payload: passesAsIs ? Uint8Array.from(payload) : joinNalUnits(nalUnits), isKeyframe, nalUnits };
+};

@@ -182,6 +182,34 @@ test('deleteStream ends the publish cleanly, with one line', async (context) => 
   assert.equal(JSON.stringify(rig.lines).includes('right'), false, 'a key was logged');
 });
 
+test('a broken picture ends nothing: it is counted, told in a line, and pictures go on with the next keyframe', async (context) => {
+  const { rig, open } = await scene(context);
+  const client = await open();
+  await client.publish('torn?key=right');
+  client.media(9, 0, avcConfigTag());
+  const broken = avcTag(AVC_IDR.subarray(0, 12));
+  const bodies = [avcTag(AVC_IDR), broken, avcTag(nal(0x41)), broken, avcTag(AVC_IDR), avcTag(nal(0x41))];
+  bodies.forEach((body, index) => client.media(9, 33 * index, body));
+  await client.until(() => rig.units.get('torn')!.length === 3);
+  assert.deepEqual(
+    rig.units.get('torn')!.map(({ dtsTicks, isKeyframe }) => [dtsTicks / 90, isKeyframe]),
+    [
+      [0, true],
+      [132, true],
+      [165, false],
+    ],
+  );
+  const text = await rig.metrics.render();
+  assert.match(text, /^ingest_units_dropped_total\{reason="broken"\} 2$/mu);
+  assert.match(text, /^ingest_units_dropped_total\{reason="after_broken"\} 1$/mu);
+  const told = rig.lines.filter(({ event }) => event === 'rtmp.publisher.broken');
+  assert.deepEqual(
+    told.map(({ fields }) => [fields['broadcast'], fields['counts']]),
+    [['torn', { NAL_LENGTH_INVALID: 1 }]],
+  );
+  assert.equal(client.isClosed, false);
+});
+
 test('a silent publisher is closed as idle', async (context) => {
   const { rig, open } = await scene(context, { idleTimeoutMs: 60 });
   const client = await open();

@@ -7,6 +7,7 @@ import type { Demuxed } from '../../../../server/media/flv/flv-demuxer.ts';
 import { FlvDemuxer } from '../../../../server/media/flv/flv-demuxer.ts';
 import type { FlvTagType } from '../../../../server/media/flv/flv-tag.ts';
 import { parseAvcConfig } from '../../../../server/media/h264/avc-config.ts';
+import { joinNalUnits } from '../../../../server/media/h264/nal-units.ts';
 import {
   AV1_CONFIG,
   AVC_CONFIG,
@@ -99,17 +100,15 @@ test('the same sequence header again keeps the track object, another replaces it
   assert.notEqual(unitOf(push(demuxer, 9, 66, avcTag(AVC_IDR))).track, first);
 });
 
+/** The parameter sets of a record, as a picture carries them. */
+const setsOf = (config: Uint8Array): Uint8Array => {
+  const { sps, pps } = parseAvcConfig(config);
+  return joinNalUnits([...sps, ...pps]);
+};
+
 test('24: parameter sets that change within the pictures make a new track, equal ones do not', () => {
   const demuxer = withVideo();
-  const inBand = (config: Uint8Array): Buffer => {
-    const { sps, pps } = parseAvcConfig(config);
-    const pieces = [...sps, ...pps].map((set) => {
-      const length = Buffer.alloc(4);
-      length.writeUInt32BE(set.byteLength);
-      return Buffer.concat([length, set]);
-    });
-    return Buffer.concat([...pieces, AVC_IDR]);
-  };
+  const inBand = (config: Uint8Array): Buffer => Buffer.concat([setsOf(config), AVC_IDR]);
   const first = unitOf(push(demuxer, 9, 0, avcTag(inBand(AVC_CONFIG)))).track;
   assert.deepEqual(Buffer.from(first.decoderConfig), AVC_CONFIG);
   const changed = unitOf(push(demuxer, 9, 33, avcTag(inBand(AVC_CONFIG_B_FRAMES)))).track;
@@ -132,6 +131,69 @@ test('NAL lengths of 2 bytes become 4, in payload and configuration', () => {
   );
   assert.deepEqual(Buffer.from(unit.payload), AVC_IDR);
   assert.equal(parseAvcConfig(unit.track.decoderConfig).lengthBytes, 4);
+});
+
+/** It says that it is longer than what is there. */
+const cutOff = (header: number): Buffer => nal(header).subarray(0, 12);
+
+const outcome = (demuxed: Demuxed): string => (demuxed.type === 'dropped' ? demuxed.reason : demuxed.type);
+
+test('a picture with a wrong NAL length is dropped with all up to the next keyframe, and nothing else is', () => {
+  const demuxer = withVideo();
+  push(demuxer, 8, 0, aacConfigTag());
+  const [key, delta] = [avcTag(AVC_IDR), avcTag(AVC_NON_IDR)];
+  const bodies = [
+    key,
+    avcTag(Buffer.concat([AVC_NON_IDR, cutOff(0x41)])),
+    delta,
+    avcTag(cutOff(0x65)),
+    delta,
+    key,
+    delta,
+  ];
+  assert.deepEqual(
+    bodies.map((body, index) => outcome(push(demuxer, 9, 33 * index, body))),
+    ['unit', 'broken', 'after_broken', 'broken', 'after_broken', 'unit', 'unit'],
+  );
+  const fault = push(demuxer, 9, 300, avcTag(cutOff(0x41)));
+  assert.ok(fault.type === 'dropped' && fault.fault?.code === 'NAL_LENGTH_INVALID', JSON.stringify(fault));
+  assert.equal(outcome(push(demuxer, 8, 300, aacTag())), 'unit');
+});
+
+test('parameter sets of a picture that is left out hold for the next keyframe', () => {
+  const demuxer = withVideo();
+  push(demuxer, 9, 0, avcTag(cutOff(0x41)));
+  const picture = Buffer.concat([setsOf(AVC_CONFIG_B_FRAMES), AVC_NON_IDR]);
+  assert.equal(outcome(push(demuxer, 9, 33, avcTag(picture))), 'after_broken');
+  const { track } = unitOf(push(demuxer, 9, 66, avcTag(AVC_IDR)));
+  assert.deepEqual(setsOf(track.decoderConfig), setsOf(AVC_CONFIG_B_FRAMES));
+});
+
+test('a broken temporal unit of AV1 is dropped likewise', () => {
+  const demuxer = new FlvDemuxer();
+  push(demuxer, 9, 0, exVideoTag('av01', 0, AV1_CONFIG));
+  const frame = (first: number): Buffer => exVideoTag('av01', 1, Uint8Array.of(0x32, 2, first, 0));
+  const bodies = [frame(0), exVideoTag('av01', 1, Uint8Array.of(0x32, 9, 0)), frame(0x20), frame(0)];
+  assert.deepEqual(
+    bodies.map((body, index) => outcome(push(demuxer, 9, 33 * index, body))),
+    ['unit', 'broken', 'after_broken', 'unit'],
+  );
+});
+
+test('a publisher is given up, with the fault, when no keyframe comes for 600 pictures after a broken one', () => {
+  const LEFT_OUT_MAX_COUNT = 600;
+  const broken = (): Buffer => avcTag(cutOff(0x65));
+  for (const [name, later] of Object.entries({ broken, readable: () => avcTag(AVC_NON_IDR) })) {
+    const demuxer = withVideo();
+    // What a keyframe has ended does not count.
+    push(demuxer, 9, 0, broken());
+    assert.equal(outcome(push(demuxer, 9, 0, avcTag(AVC_IDR))), 'unit');
+    push(demuxer, 9, 0, broken());
+    for (let count = 1; count < LEFT_OUT_MAX_COUNT; count += 1) {
+      assert.equal(push(demuxer, 9, count, later()).type, 'dropped');
+    }
+    assert.throws(() => push(demuxer, 9, 0, later()), hasCode('NAL_LENGTH_INVALID'), name);
+  }
 });
 
 test('24: enhanced RTMP carries HEVC with and without composition times', () => {
