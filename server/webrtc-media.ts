@@ -108,8 +108,7 @@ const inThisThread = (parts: WebRtcMediaParts, port: WebRtcPort): WebRtcMedia =>
     out,
     port,
     viewerPort: port.endpoints[0]?.port,
-    endpoint: (whep) =>
-      createWhepEndpoint({ ...whep, out, clock, findBroadcast: (name) => hub.find(name), authorise: () => true }),
+    endpoint: (whep) => createWhepEndpoint({ ...whep, out, clock, findBroadcast: (name) => hub.find(name) }),
     selfTest: async () => port.selfTest(),
     close: async (reason) => {
       out.close(reason);

@@ -68,8 +68,6 @@ const door = new RequestDoor(
   createWhepEndpoint({
     ...{ out, clock, audience },
     findBroadcast: (name) => mirror.find(name),
-    // The main thread has asked its gate before it passed the request on.
-    authorise: () => true,
     lacking: ({ name }) => lacks.get(name),
   }),
 );

@@ -105,7 +105,6 @@ export const openWebRtcSetup = async (
     audience,
     clock,
     findBroadcast: (name) => hub.find(name),
-    authorise: () => true,
     lacking: () => undefined,
     ...options.whep,
   });

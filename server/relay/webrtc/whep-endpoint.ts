@@ -1,6 +1,7 @@
 /**
  * WHEP (draft-ietf-wish-whep-03) over `base/http-exchange.ts`: `/whep/NAME` and `/whep/NAME/SESSION`. Rows W1–W20 and W23 of CONFORMANCE
- * part 2; W21 and W22 are `whep-extensions.ts`.
+ * part 2; W21 and W22 are `whep-extensions.ts`. Whether somebody may watch (W14) is asked before a request comes here; knowing a session's URL, 128 random
+ * bits, is the right to it.
  */
 import { AddressLimiter } from '../../base/address-limiter.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -13,7 +14,6 @@ import {
   FRAGMENT_TYPE,
   RETRY_AFTER_S,
   SDP_TYPE,
-  bearerOf,
   contentTypeOf,
   linkHeader,
   notAllowed,
@@ -35,8 +35,6 @@ export type WhepEndpointOptions = {
   readonly clock: Clock;
   readonly findBroadcast: (name: string) => BroadcastView | undefined;
   readonly audience: Audience;
-  /** Whether the bearer of this token (undefined: none was sent) may watch `name`. */
-  readonly authorise: (name: string, token: string | undefined, request: HttpRequest) => boolean | Promise<boolean>;
   /** Why WebRTC cannot be served although the broadcast is live (ffmpeg missing), in words for the operator; undefined: it can, or soon will. */
   readonly lacking: (broadcast: BroadcastView) => string | undefined;
 };
@@ -94,10 +92,10 @@ class WhepEndpoint {
     }
   }
 
-  async #onSession(
+  #onSession(
     request: HttpRequest,
     { name, id, below }: { name: string; id: string; below: string | undefined },
-  ): Promise<HttpAnswer> {
+  ): HttpAnswer {
     if (request.method === 'OPTIONS' && below === undefined) {
       return { status: 200, headers: { 'accept-patch': `${FRAGMENT_TYPE}, ${SDP_TYPE}` } };
     }
@@ -108,10 +106,6 @@ class WhepEndpoint {
     const session = found?.name === name ? found : undefined;
     if (session === undefined) {
       return below === undefined ? this.#onOffered(request, name, id) : unknownSession('WHEP');
-    }
-    // Knowing the URL is the right to the session (128 random bits); a token is checked too where one is demanded.
-    if (request.method !== 'GET' && request.method !== 'HEAD' && !(await this.#isAllowed(request, name))) {
-      return unauthorised();
     }
     if (below !== undefined) {
       return this.#extensions.answer(request, session, below);
@@ -145,9 +139,6 @@ class WhepEndpoint {
     }
     if (request.body.byteLength > SDP_MAX_BYTES) {
       return refuse(413, 'SDP_TOO_LARGE', `at most ${SDP_MAX_BYTES} bytes`);
-    }
-    if (!(await this.#isAllowed(request, name))) {
-      return unauthorised();
     }
     return this.#join(request, name);
   }
@@ -219,7 +210,7 @@ class WhepEndpoint {
   }
 
   /** The address of a session that there will be once our offer is answered. */
-  async #onOffered(request: HttpRequest, name: string, id: string): Promise<HttpAnswer> {
+  #onOffered(request: HttpRequest, name: string, id: string): HttpAnswer {
     const { out } = this.#options;
     const offered = out.findCounterOffer(id);
     if (offered === undefined || offered.broadcast.name !== name) {
@@ -227,9 +218,6 @@ class WhepEndpoint {
     }
     if (request.method === 'GET' || request.method === 'HEAD') {
       return { status: 204, headers: {} };
-    }
-    if (!(await this.#isAllowed(request, name))) {
-      return unauthorised();
     }
     if (request.method === 'DELETE') {
       out.withdrawCounterOffer(id);
@@ -289,10 +277,6 @@ class WhepEndpoint {
     return { etag: session.ice.etag, 'accept-patch': FRAGMENT_TYPE, ...linkHeader(links) };
   }
 
-  async #isAllowed(request: HttpRequest, name: string): Promise<boolean> {
-    return this.#options.authorise(name, bearerOf(request), request);
-  }
-
   #mayAsk(request: HttpRequest): boolean {
     return this.#addresses.take(request.remoteAddress, this.#options.clock.nowMs());
   }
@@ -328,8 +312,3 @@ const absent = (name: string): HttpAnswer =>
 
 const overloaded = (detail: string, retryAfterMs: number): HttpAnswer =>
   refuse(503, 'WHEP_OVERLOADED', detail, { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) });
-
-const unauthorised = (): HttpAnswer =>
-  refuse(401, 'WHEP_UNAUTHORISED', 'expected Authorization: Bearer with a token for this broadcast', {
-    'www-authenticate': 'Bearer',
-  });
