@@ -3,14 +3,13 @@
  * The ETag is strong, unguessable and new with each restart.
  */
 import { randomBytes } from 'node:crypto';
-import { ProtocolError } from '../base/errors.ts';
 import type { HttpAnswer, HttpRequest } from '../base/http-exchange.ts';
 import { refuse } from '../base/http-exchange.ts';
 import type { PeerTransport } from './peer-transport.ts';
 import { buildSdpFragment, parseSdpFragment } from './sdp-fragment.ts';
 import type { IceCredentials } from './sdp-offer.ts';
 import type { Signalling } from './signalling-http.ts';
-import { FRAGMENT_TYPE, contentTypeOf, textOf, wrongType } from './signalling-http.ts';
+import { FRAGMENT_TYPE, SDP_TYPE, contentTypeOf, refusalOf, textOf, wrongType } from './signalling-http.ts';
 import type { WebRtcPort } from './webrtc-port.ts';
 
 export class IceResource {
@@ -43,8 +42,16 @@ export class IceResource {
   /** A failed restart leaves the session as it was. Throws nothing. */
   patch(request: HttpRequest): HttpAnswer {
     const prefix = this.#codePrefix;
-    if (contentTypeOf(request) !== FRAGMENT_TYPE) {
-      return wrongType(prefix, FRAGMENT_TYPE);
+    const type = contentTypeOf(request);
+    if (type === SDP_TYPE) {
+      return refuse(
+        422,
+        `${prefix}_PATCH_UNSUPPORTED`,
+        'this session has its answer and is not renegotiated; a PATCH is for candidates or an ICE restart',
+      );
+    }
+    if (type !== FRAGMENT_TYPE) {
+      return wrongType(prefix, request, FRAGMENT_TYPE);
     }
     const ifMatch = request.headers['if-match']?.trim() ?? '';
     if (ifMatch === '') {
@@ -61,10 +68,7 @@ export class IceResource {
     try {
       return this.#trickleOrRestart(parseSdpFragment(textOf(request)), isAny);
     } catch (error) {
-      if (!(error instanceof ProtocolError)) {
-        throw error;
-      }
-      return refuse(400, error.code, error.detail);
+      return refusalOf(prefix, error);
     }
   }
 

@@ -8,20 +8,21 @@ import { Closer } from '../../base/closer.ts';
 import { ProtocolError } from '../../base/errors.ts';
 import type { HttpAnswer, HttpEndpoint, HttpRequest } from '../../base/http-exchange.ts';
 import { refuse } from '../../base/http-exchange.ts';
-import { SDP_MAX_BYTES, parseSdpOffer } from '../../webrtc-transport/sdp-offer.ts';
+import { parseSdpOffer } from '../../webrtc-transport/sdp-offer.ts';
 import {
   FRAGMENT_TYPE,
   RETRY_AFTER_S,
   SDP_TYPE,
-  bearerOf,
-  contentTypeOf,
-  linkHeader,
+  answerOnSession,
   notAllowed,
+  refusalOf,
+  refusalOfPost,
+  sessionCreated,
+  sessionHeaders,
   signallingEndpoint,
   textOf,
   tooManyRequests,
   unknownSession,
-  wrongType,
 } from '../../webrtc-transport/signalling-http.ts';
 import type { PublishGate } from '../publish-gate.ts';
 import type { UsableOffer, WhipServer } from './whip-server.ts';
@@ -90,31 +91,19 @@ class WhipEndpoint {
     if (found === undefined || found.name !== name) {
       return unknownSession('WHIP');
     }
-    switch (request.method) {
-      case 'DELETE':
-        found.close('deleted_by_publisher');
-        return { status: 200, headers: {} };
-      case 'PATCH':
-        return contentTypeOf(request) === SDP_TYPE
-          ? refuse(422, 'WHIP_PATCH_UNSUPPORTED', 'this server does not renegotiate; end the session and post another')
-          : found.ice.patch(request);
-      case 'GET':
-      case 'HEAD':
-        return { status: 204, headers: {} };
-      default:
-        return notAllowed('WHIP', 'OPTIONS, GET, HEAD, PATCH, DELETE');
-    }
+    return answerOnSession('WHIP', request, {
+      close: () => found.close('deleted_by_publisher'),
+      patch: () => found.ice.patch(request),
+    });
   }
 
   async #post(request: HttpRequest, name: string): Promise<HttpAnswer> {
     if (!this.#mayAsk(request)) {
       return tooManyRequests('WHIP');
     }
-    if (contentTypeOf(request) !== SDP_TYPE) {
-      return wrongType('WHIP', SDP_TYPE);
-    }
-    if (request.body.byteLength > SDP_MAX_BYTES) {
-      return refuse(413, 'SDP_TOO_LARGE', `at most ${SDP_MAX_BYTES} bytes`);
+    const refusal = refusalOfPost('WHIP', request);
+    if (refusal !== undefined) {
+      return refusal;
     }
     const key = bearerOf(request);
     if (key === undefined) {
@@ -152,17 +141,8 @@ class WhipEndpoint {
     }
     const { session, answerSdp } = server.open(name, usable, { feed: verdict.feed, remoteAddress });
     ending.own((reason) => session.close(reason));
-    return {
-      status: 201,
-      headers: {
-        'content-type': SDP_TYPE,
-        location: `/whip/${name}/${session.id}`,
-        etag: session.ice.etag,
-        'accept-patch': FRAGMENT_TYPE,
-        ...linkHeader(this.#options.iceServerLinks),
-      },
-      body: answerSdp,
-    };
+    const headers = sessionHeaders(session.ice.etag, this.#options.iceServerLinks);
+    return sessionCreated(`/whip/${name}/${session.id}`, { headers, answerSdp });
   }
 
   #refusedBy(verdict: { code: string; detail: string }, name: string): HttpAnswer {
@@ -175,12 +155,10 @@ class WhipEndpoint {
   }
 
   #refusalOf(error: unknown): HttpAnswer {
-    if (!(error instanceof ProtocolError)) {
-      throw error;
+    if (error instanceof ProtocolError) {
+      this.#options.server.metrics.refused(error.code);
     }
-    this.#options.server.metrics.refused(error.code);
-    const status = error.code === 'SDP_TOO_LARGE' ? 413 : error.code === 'WHIP_NO_COMMON_CODEC' ? 406 : 400;
-    return refuse(status, error.code, error.detail);
+    return refusalOf('WHIP', error);
   }
 
   #unauthorised(name: string): HttpAnswer {
@@ -200,3 +178,6 @@ class WhipEndpoint {
 
 const overloaded = (code: string, detail: string): HttpAnswer =>
   refuse(503, code, detail, { 'retry-after': RETRY_AFTER_S });
+
+const bearerOf = (request: HttpRequest): string | undefined =>
+  /^Bearer +([A-Za-z0-9._~+/=-]{1,4096})$/iu.exec(request.headers['authorization']?.trim() ?? '')?.[1];

@@ -9,14 +9,19 @@ import { ProtocolError } from '../../base/errors.ts';
 import type { HttpAnswer, HttpEndpoint, HttpRequest } from '../../base/http-exchange.ts';
 import { refuse } from '../../base/http-exchange.ts';
 import { iceServerLink } from '../../webrtc-transport/ice-server-link.ts';
-import { SDP_MAX_BYTES, parseSdpOffer } from '../../webrtc-transport/sdp-offer.ts';
+import { parseSdpOffer } from '../../webrtc-transport/sdp-offer.ts';
 import {
   FRAGMENT_TYPE,
   RETRY_AFTER_S,
   SDP_TYPE,
+  answerOnSession,
   contentTypeOf,
   linkHeader,
   notAllowed,
+  refusalOf,
+  refusalOfPost,
+  sessionCreated,
+  sessionHeaders,
   signallingEndpoint,
   textOf,
   tooManyRequests,
@@ -24,6 +29,7 @@ import {
   wrongType,
 } from '../../webrtc-transport/signalling-http.ts';
 import type { BroadcastView } from '../broadcast-view.ts';
+import type { CounterOffer } from './counter-offers.ts';
 import { JoinTurns, joinLimits } from './join-turns.ts';
 import type { ViewerSession } from './viewer-session.ts';
 import type { ViewerWishes, WebRtcOut } from './webrtc-out.ts';
@@ -110,37 +116,17 @@ class WhepEndpoint {
     if (below !== undefined) {
       return this.#extensions.answer(request, session, below);
     }
-    switch (request.method) {
-      case 'DELETE':
-        session.close('deleted_by_viewer');
-        return { status: 200, headers: {} };
-      case 'PATCH':
-        return contentTypeOf(request) === SDP_TYPE
-          ? refuse(
-              422,
-              'WHEP_PATCH_UNSUPPORTED',
-              'this session has its answer; a PATCH is for candidates or an ICE restart',
-            )
-          : session.ice.patch(request);
-      case 'GET':
-      case 'HEAD':
-        return { status: 204, headers: {} };
-      default:
-        return notAllowed('WHEP', 'OPTIONS, GET, HEAD, PATCH, DELETE');
-    }
+    return answerOnSession('WHEP', request, {
+      close: () => session.close('deleted_by_viewer'),
+      patch: () => session.ice.patch(request),
+    });
   }
 
   async #post(request: HttpRequest, name: string): Promise<HttpAnswer> {
     if (!this.#mayAsk(request)) {
       return tooManyRequests('WHEP');
     }
-    if (contentTypeOf(request) !== SDP_TYPE) {
-      return wrongType('WHEP', SDP_TYPE);
-    }
-    if (request.body.byteLength > SDP_MAX_BYTES) {
-      return refuse(413, 'SDP_TOO_LARGE', `at most ${SDP_MAX_BYTES} bytes`);
-    }
-    return this.#join(request, name);
+    return refusalOfPost('WHEP', request) ?? this.#join(request, name);
   }
 
   async #join(request: HttpRequest, name: string): Promise<HttpAnswer> {
@@ -156,7 +142,7 @@ class WhepEndpoint {
     try {
       offer = parseSdpOffer(textOf(request));
     } catch (error) {
-      return refusalOf(error);
+      return refusalOf('WHEP', error);
     }
     // While it waited the broadcast may have ended, or the viewer left.
     const broadcast = this.#options.findBroadcast(name);
@@ -183,10 +169,10 @@ class WhepEndpoint {
     const wishes = { remoteAddress, renditionId, smoothnessRatio, mayCapture: mayCapture(request), viewerId };
     try {
       const { session, answerSdp } = this.#options.out.open(broadcast, { offer, ...wishes });
-      return this.#created(session, answerSdp);
+      return sessionCreated(`/whep/${name}/${session.id}`, { headers: this.#sessionHeaders(session), answerSdp });
     } catch (error) {
       const own = isUnanswerable(error) ? this.#counterOffer(broadcast, wishes) : undefined;
-      return own ?? refusalOf(error);
+      return own ?? refusalOf('WHEP', error);
     }
   }
 
@@ -216,19 +202,18 @@ class WhepEndpoint {
     if (offered === undefined || offered.broadcast.name !== name) {
       return unknownSession('WHEP');
     }
-    if (request.method === 'GET' || request.method === 'HEAD') {
-      return { status: 204, headers: {} };
-    }
-    if (request.method === 'DELETE') {
-      out.withdrawCounterOffer(id);
-      return { status: 200, headers: {} };
-    }
-    if (request.method !== 'PATCH') {
-      return notAllowed('WHEP', 'OPTIONS, GET, HEAD, PATCH, DELETE');
-    }
+    return answerOnSession('WHEP', request, {
+      close: () => out.withdrawCounterOffer(id),
+      patch: () => this.#accept(request, offered),
+    });
+  }
+
+  #accept(request: HttpRequest, offered: CounterOffer<ViewerWishes>): HttpAnswer {
+    const { out } = this.#options;
     if (contentTypeOf(request) !== SDP_TYPE) {
-      return refuse(415, 'WHEP_TYPE_UNSUPPORTED', `expected Content-Type: ${SDP_TYPE}`, { 'accept-patch': SDP_TYPE });
+      return wrongType('WHEP', request, SDP_TYPE);
     }
+    const { name } = offered.broadcast;
     const refusal = offered.broadcast.state === 'ended' ? absent(name) : this.#refusalFor(name);
     if (refusal !== undefined) {
       return refusal;
@@ -237,7 +222,7 @@ class WhepEndpoint {
       const session = out.acceptAnswer(offered, parseSdpOffer(textOf(request)));
       return { status: 204, headers: this.#sessionHeaders(session) };
     } catch (error) {
-      return refusalOf(error);
+      return refusalOf('WHEP', error);
     }
   }
 
@@ -256,25 +241,13 @@ class WhepEndpoint {
       : undefined;
   }
 
-  #created(session: ViewerSession, answerSdp: string): HttpAnswer {
-    return {
-      status: 201,
-      headers: {
-        'content-type': SDP_TYPE,
-        location: `/whep/${session.name}/${session.id}`,
-        ...this.#sessionHeaders(session),
-      },
-      body: answerSdp,
-    };
-  }
-
   #sessionHeaders(session: ViewerSession): Record<string, string> {
     const links = [
       `</ws/${session.name}?session=${session.secret}>; rel="urn:sluice:socket"`,
       ...this.#extensions.linksOf(session),
       ...this.#options.out.settings.iceServers.map(iceServerLink),
     ];
-    return { etag: session.ice.etag, 'accept-patch': FRAGMENT_TYPE, ...linkHeader(links) };
+    return sessionHeaders(session.ice.etag, links);
   }
 
   #mayAsk(request: HttpRequest): boolean {
@@ -292,15 +265,6 @@ const smoothnessWish = (text: string | null): number | undefined => {
     return undefined;
   }
   return /^(?:0(?:\.\d{1,6})?|1(?:\.0{1,6})?)$/u.test(text) ? Number(text) : Number.NaN;
-};
-
-/** The peer's mistakes become 4xx; anything else is ours and goes on up. */
-const refusalOf = (error: unknown): HttpAnswer => {
-  if (!(error instanceof ProtocolError)) {
-    throw error;
-  }
-  const status = error.code === 'SDP_TOO_LARGE' ? 413 : error.code === 'WHEP_NO_COMMON_CODEC' ? 406 : 400;
-  return refuse(status, error.code, error.detail);
 };
 
 /** None of what it offers can be sent, but it may take what we offer. Offers that break the protocol are none of these. */
