@@ -195,7 +195,7 @@ const start = async (config: Config, isDemo: boolean): Promise<void> => {
     encoder: () => ladders.encoder,
   });
   const tokens = new TokenIssuer(config.watch.tokens, { keys: tokenKeys, clock, log });
-  const whep = media.endpoint({ audience: summaries, lacking: ({ name }) => repair.lackingPictureOf(name) });
+  const whep = media.endpoint({ audience: summaries, lacking: (name) => repair.lackingPictureOf(name) });
   const http = new HttpServer({
     settings: config.http,
     tls: config.tls,

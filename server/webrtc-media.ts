@@ -13,15 +13,14 @@ import type { StartWorker } from './media-threads/media-thread.ts';
 import { MediaThreads } from './media-threads/media-threads.ts';
 import type { Log, LogLevel } from './observability/log.ts';
 import type { Metrics } from './observability/metrics.ts';
-import type { BroadcastView } from './relay/broadcast-view.ts';
 import type { GopCacheOptions } from './relay/gop-cache.ts';
 import type { Hub } from './relay/hub.ts';
 import type { CongestionOptions } from './relay/webrtc/congestion-options.ts';
 import type { WebRtcOutOptions } from './relay/webrtc/options.ts';
 import type { SessionsOut } from './relay/webrtc/session-view.ts';
 import { WebRtcOut } from './relay/webrtc/webrtc-out.ts';
+import type { WhepContext } from './relay/webrtc/whep-endpoint.ts';
 import { createWhepEndpoint } from './relay/webrtc/whep-endpoint.ts';
-import type { Audience } from './relay/webrtc/whep-extensions.ts';
 import type { SelfTestReport } from './webrtc-transport/self-test.ts';
 import type { WebRtcPortOptions } from './webrtc-transport/webrtc-port.ts';
 import { WebRtcPort } from './webrtc-transport/webrtc-port.ts';
@@ -49,11 +48,7 @@ export type WebRtcMedia = {
   readonly port: WebRtcPort;
   /** Where the first viewers are sent. */
   readonly viewerPort: number | undefined;
-  endpoint(whep: {
-    readonly audience: Audience;
-    /** As `WhepEndpointOptions` has it. */
-    readonly lacking: (broadcast: Pick<BroadcastView, 'name'>) => string | undefined;
-  }): HttpEndpoint;
+  endpoint(context: WhepContext): HttpEndpoint;
   /** Over every port. Never rejects. */
   selfTest(): Promise<SelfTestReport>;
   close(reason: string): Promise<void>;
@@ -84,7 +79,7 @@ const inThreads = (out: MediaThreads, port: WebRtcPort): WebRtcMedia => ({
   get viewerPort() {
     return out.endpoints[0]?.port;
   },
-  endpoint: (whep) => out.endpoint(whep),
+  endpoint: (context) => out.endpoint(context),
   selfTest: async () => {
     const [viewers, publishers] = await Promise.all([out.selfTest(), port.selfTest()]);
     return {
@@ -108,7 +103,7 @@ const inThisThread = (parts: WebRtcMediaParts, port: WebRtcPort): WebRtcMedia =>
     out,
     port,
     viewerPort: port.endpoints[0]?.port,
-    endpoint: (whep) => createWhepEndpoint({ ...whep, out, clock, findBroadcast: (name) => hub.find(name) }),
+    endpoint: (context) => createWhepEndpoint({ ...context, out, clock, findBroadcast: (name) => hub.find(name) }),
     selfTest: async () => port.selfTest(),
     close: async (reason) => {
       out.close(reason);

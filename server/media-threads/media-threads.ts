@@ -16,6 +16,7 @@ import type { Hub } from '../relay/hub.ts';
 import type { CongestionOptions } from '../relay/webrtc/congestion-options.ts';
 import type { WebRtcOutOptions } from '../relay/webrtc/options.ts';
 import type { SessionListener, SessionView, SessionsOut } from '../relay/webrtc/session-view.ts';
+import type { WhepContext } from '../relay/webrtc/whep-endpoint.ts';
 import type { Audience, AudienceNews } from '../relay/webrtc/whep-extensions.ts';
 import type { AnnouncedEndpoint } from '../webrtc-transport/sdp-answer.ts';
 import type { SelfTestReport } from '../webrtc-transport/self-test.ts';
@@ -45,12 +46,6 @@ export type MediaThreadsParts = {
   readonly startWorker?: StartWorker;
 };
 
-/** What the threads' viewers are told beside media. */
-export type ThreadedWhepOptions = {
-  readonly audience: Audience;
-  readonly lacking: (broadcast: { readonly name: string }) => string | undefined;
-};
-
 const LOOK_EVERY_MS = 1_000;
 /** What was learned is copied to the threads at most so often. */
 const LEARNED_EVERY_LOOK = 5;
@@ -67,7 +62,7 @@ export class MediaThreads implements SessionsOut {
   readonly #offeredHomes = new Map<string, MediaThread>();
   readonly #smoothness = new WeakMap<BroadcastView, number>();
   readonly #timer: NodeJS.Timeout;
-  #whep: ThreadedWhepOptions | undefined;
+  #context: WhepContext | undefined;
   #lookCount = 0;
   #learnedRevision = -1;
 
@@ -145,11 +140,11 @@ export class MediaThreads implements SessionsOut {
   }
 
   /** WHEP: each request goes to the thread that has its session, new ones to the thread with the fewest. */
-  endpoint(whep: ThreadedWhepOptions): HttpEndpoint {
-    this.#whep = whep;
+  endpoint(context: WhepContext): HttpEndpoint {
+    this.#context = context;
     const { hub } = this.#parts;
-    hub.listen({ onBroadcastStarted: (broadcast) => this.#follow(broadcast, whep.audience) });
-    hub.broadcasts.forEach((broadcast) => this.#follow(broadcast, whep.audience));
+    hub.listen({ onBroadcastStarted: (broadcast) => this.#follow(broadcast, context.audience) });
+    hub.broadcasts.forEach((broadcast) => this.#follow(broadcast, context.audience));
     return async (request) => this.#answer(request);
   }
 
@@ -180,10 +175,10 @@ export class MediaThreads implements SessionsOut {
     const message: RequestMessage = {
       ...{ method: request.method, path: request.path, query: request.query.toString(), headers: request.headers },
       ...{ body: new Uint8Array(request.body), remoteAddress: request.remoteAddress },
-      lack: this.#whep?.lacking({ name }),
     };
+    const lack = this.#context?.lacking(name);
     try {
-      const { streamId, ...answer } = await thread.ask('http', message, request.signal);
+      const { streamId, ...answer } = await thread.ask('http', { request: message, name, lack }, request.signal);
       this.#noteOffer(answer, thread);
       const { status, headers, body } = answer;
       const own = { status, headers, ...(body === undefined ? {} : { body }) };
@@ -236,7 +231,7 @@ export class MediaThreads implements SessionsOut {
       if (smoothnessRatio !== undefined) {
         thread.tell({ kind: 'smoothness', name: broadcast.name, smoothnessRatio });
       }
-      const news = this.#whep?.audience.newsOf(broadcast.name);
+      const news = this.#context?.audience.newsOf(broadcast.name);
       thread.tell({ kind: 'news', name: broadcast.name, news });
     }
   }

@@ -13,7 +13,7 @@ export class RequestDoor {
   }
 
   async answer(request: RequestMessage, callId: number): Promise<AnswerMessage> {
-    const { lack: _lack, query, ...rest } = request;
+    const { query, ...rest } = request;
     const aborter = new AbortController();
     this.#aborters.set(callId, aborter);
     try {

@@ -42,8 +42,6 @@ export type RequestMessage = {
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body: Uint8Array;
   readonly remoteAddress: string;
-  /** Why WebRTC cannot be served although the broadcast is live. */
-  readonly lack: string | undefined;
 };
 
 export type AnswerMessage = {
@@ -56,7 +54,11 @@ export type AnswerMessage = {
 
 /** What is asked, and what is answered. */
 export type Calls = {
-  http: { ask: RequestMessage; answer: AnswerMessage };
+  /** `lack`: what `WhepContext` says of the broadcast now. */
+  http: {
+    ask: { readonly request: RequestMessage; readonly name: string; readonly lack: string | undefined };
+    answer: AnswerMessage;
+  };
   /** Undefined: the stream has ended. */
   pull: { ask: { readonly streamId: number }; answer: Uint8Array | undefined };
   leave: { ask: { readonly streamId: number }; answer: undefined };

@@ -63,12 +63,13 @@ const out = new WebRtcOut({
   openCapture: () => captures.open(),
   guides: learner,
 });
-const lacks = new Map<string, string | undefined>();
+/** Of broadcasts that lack something, as it was last told. */
+const lacks = new Map<string, string>();
 const door = new RequestDoor(
   createWhepEndpoint({
     ...{ out, clock, audience },
     findBroadcast: (name) => mirror.find(name),
-    lacking: ({ name }) => lacks.get(name),
+    lacking: (name) => lacks.get(name),
   }),
 );
 const teller = new SessionTeller(out, post);
@@ -81,7 +82,10 @@ type Answers = {
 };
 
 const answers: Answers = {
-  http: async (request, callId) => door.answer(request, callId),
+  http: async ({ request, name, lack }, callId) => {
+    noteLack(name, lack);
+    return door.answer(request, callId);
+  },
   pull: async ({ streamId }) => door.pull(streamId),
   leave: async ({ streamId }) => door.leave(streamId),
   timeline: ({ sessionId }) => out.find(sessionId)?.timeline() ?? [],
@@ -95,10 +99,16 @@ const answers: Answers = {
   },
 };
 
-const onCall = async (call: Call, callId: number): Promise<void> => {
-  if (call.name === 'http') {
-    lacks.set(call.ask.path.split('/')[2] ?? '', call.ask.lack);
+/** Anybody may ask for any name, so nothing is kept of those that lack nothing. */
+const noteLack = (name: string, lack: string | undefined): void => {
+  if (lack === undefined) {
+    lacks.delete(name);
+  } else {
+    lacks.set(name, lack);
   }
+};
+
+const onCall = async (call: Call, callId: number): Promise<void> => {
   try {
     post({ kind: 'answer', callId, value: await answers[call.name](call.ask as never, callId) });
   } catch (error) {
@@ -117,7 +127,9 @@ const onMessage = (message: ToThread): void => {
       break;
     case 'news':
       audience.tell(message.name, message.news);
-      lacks.delete(message.news === undefined ? message.name : '');
+      if (message.news === undefined) {
+        lacks.delete(message.name);
+      }
       break;
     case 'smoothness': {
       const broadcast = mirror.find(message.name);

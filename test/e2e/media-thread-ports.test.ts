@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '../../server/base/clock.ts';
+import type { HttpAnswer } from '../../server/base/http-exchange.ts';
 import { buildAvcConfig } from '../../server/media/h264/avc-config.ts';
 import { joinNalUnits } from '../../server/media/h264/nal-units.ts';
 import { portAfter, threadCountOf } from '../../server/media-threads/options.ts';
@@ -234,6 +235,23 @@ test('while no thread runs, viewers are asked to come back; a stream of events e
     });
     assert.ok(again.headers['location']);
   });
+});
+
+test('why there is no picture is told by the main thread with each request, and holds no longer than that', async () => {
+  let lack: string | undefined = 'ffmpeg is missing';
+  const setup = await openThreadedSetup({ threads: 1, controller: 'off', lacking: () => lack });
+  try {
+    const post = async (name: string): Promise<HttpAnswer> =>
+      setup.request('POST', `/whep/${name}`, { body: offerSdp(), headers: SDP });
+    const refused = await post('demo');
+    assert.equal(refused.status, 503);
+    assert.match(String(refused.body), /WHEP_NO_SAFE_RENDITION.*ffmpeg is missing/su);
+    lack = undefined;
+    assert.equal((await post('demo')).status, 201);
+    assert.equal((await post('nobody')).status, 404);
+  } finally {
+    await setup.close();
+  }
 });
 
 test('when the server closes every viewer is told by BYE before the threads end', async () => {

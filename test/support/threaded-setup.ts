@@ -16,6 +16,7 @@ import { Hub } from '../../server/relay/hub.ts';
 import { CONGESTION_DEFAULTS } from '../../server/relay/webrtc/congestion-options.ts';
 import { WEBRTC_OUT_DEFAULTS } from '../../server/relay/webrtc/options.ts';
 import type { WebRtcOutOptions } from '../../server/relay/webrtc/options.ts';
+import type { WhepContext } from '../../server/relay/webrtc/whep-endpoint.ts';
 import type { WebRtcMedia } from '../../server/webrtc-media.ts';
 import { openWebRtcMedia } from '../../server/webrtc-media.ts';
 import { WEBRTC_PORT_DEFAULTS } from '../../server/webrtc-transport/webrtc-port.ts';
@@ -46,6 +47,7 @@ export const openThreadedSetup = async (options: {
   /** 0 when left out: any free ones. */
   port?: number;
   controller?: 'adaptive' | 'off';
+  lacking?: WhepContext['lacking'];
 }): Promise<ThreadedSetup> => {
   const metrics = new Metrics({ collectDefaults: false });
   const parts = { clock: systemClock, log: silentLog, metrics };
@@ -77,7 +79,7 @@ export const openThreadedSetup = async (options: {
       return worker;
     },
   });
-  const endpoint = media.endpoint({ audience, lacking: () => undefined });
+  const endpoint = media.endpoint({ audience, lacking: options.lacking ?? (() => undefined) });
   return {
     ...{ hub, broadcast: outcome.broadcast, feed: outcome.feed, media, metrics, audience, learning, endpoint, workers },
     request: async (method, path, { body = '', query = '', headers = {}, remoteAddress = '127.0.0.1' } = {}) =>

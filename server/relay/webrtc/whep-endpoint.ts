@@ -36,13 +36,17 @@ import type { ViewerWishes, WebRtcOut } from './webrtc-out.ts';
 import type { Audience } from './whep-extensions.ts';
 import { WhepExtensions } from './whep-extensions.ts';
 
-export type WhepEndpointOptions = {
+/** What the rest of the server knows of broadcasts that viewers are told. */
+export type WhepContext = {
+  readonly audience: Audience;
+  /** Why WebRTC cannot be served although `name` is live (ffmpeg missing), in words for the operator; undefined: it can, or soon will. */
+  readonly lacking: (name: string) => string | undefined;
+};
+
+export type WhepEndpointOptions = WhepContext & {
   readonly out: WebRtcOut;
   readonly clock: Clock;
   readonly findBroadcast: (name: string) => BroadcastView | undefined;
-  readonly audience: Audience;
-  /** Why WebRTC cannot be served although the broadcast is live (ffmpeg missing), in words for the operator; undefined: it can, or soon will. */
-  readonly lacking: (broadcast: BroadcastView) => string | undefined;
 };
 
 /** `?rendition=`: what everybody gets who does not ask. */
@@ -232,7 +236,7 @@ class WhepEndpoint {
     if (broadcast === undefined || broadcast.state === 'ended') {
       return absent(name);
     }
-    const lack = out.hasPlayableVideo(broadcast) ? undefined : lacking(broadcast);
+    const lack = out.hasPlayableVideo(broadcast) ? undefined : lacking(name);
     if (lack !== undefined) {
       return refuse(503, 'WHEP_NO_SAFE_RENDITION', lack, { 'retry-after': '10' });
     }
