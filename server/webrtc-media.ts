@@ -22,6 +22,7 @@ import { WebRtcOut } from './relay/webrtc/webrtc-out.ts';
 import type { WhepContext } from './relay/webrtc/whep-endpoint.ts';
 import { createWhepEndpoint } from './relay/webrtc/whep-endpoint.ts';
 import type { SelfTestReport } from './webrtc-transport/self-test.ts';
+import { joinReports } from './webrtc-transport/self-test.ts';
 import type { WebRtcPortOptions } from './webrtc-transport/webrtc-port.ts';
 import { WebRtcPort } from './webrtc-transport/webrtc-port.ts';
 
@@ -80,14 +81,7 @@ const inThreads = (out: MediaThreads, port: WebRtcPort): WebRtcMedia => ({
     return out.endpoints[0]?.port;
   },
   endpoint: (context) => out.endpoint(context),
-  selfTest: async () => {
-    const [viewers, publishers] = await Promise.all([out.selfTest(), port.selfTest()]);
-    return {
-      isOk: viewers.isOk && publishers.isOk,
-      results: [...viewers.results, ...publishers.results],
-      advice: [...viewers.advice, ...publishers.advice],
-    };
-  },
+  selfTest: async () => joinReports(await Promise.all([out.selfTest(), port.selfTest()])),
   close: async (reason) => out.close(reason),
 });
 

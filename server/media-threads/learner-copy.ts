@@ -1,4 +1,5 @@
 /** A thread's copy of what was learned: sessions choose by it, some seconds old; what they have to tell goes to the learner itself. */
+import { randomInt } from 'node:crypto';
 import { Prng } from '../base/prng.ts';
 import type { Guides, SessionPlan } from '../congestion/learned/guided-controller.ts';
 import type { Policy } from '../congestion/learned/policy.ts';
@@ -6,7 +7,6 @@ import { Learner } from '../learning/learner.ts';
 import type { LearningSnapshot } from '../learning/learning.ts';
 import type { LearnerNote, LearningMode } from '../learning/session-plans.ts';
 import { SessionPlans } from '../learning/session-plans.ts';
-import { randomInt } from 'node:crypto';
 import type { Log } from '../observability/log.ts';
 
 export class LearnerCopy implements Guides {

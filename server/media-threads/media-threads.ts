@@ -1,7 +1,8 @@
 /** All media threads: viewers are spread over them, and the rest of the server sees one way out over WebRTC. */
-import { WorldError } from '../base/errors.ts';
+import type { Gauge } from 'prom-client';
 import type { Clock } from '../base/clock.ts';
 import { clockZeroMs } from '../base/clock.ts';
+import { WorldError } from '../base/errors.ts';
 import type { HttpAnswer, HttpEndpoint, HttpRequest } from '../base/http-exchange.ts';
 import { refuse } from '../base/http-exchange.ts';
 import type { Prng } from '../base/prng.ts';
@@ -14,12 +15,14 @@ import type { BroadcastView } from '../relay/broadcast-view.ts';
 import type { GopCacheOptions } from '../relay/gop-cache.ts';
 import type { Hub } from '../relay/hub.ts';
 import type { CongestionOptions } from '../relay/webrtc/congestion-options.ts';
+import { COUNTER_OFFER_MAX_COUNT } from '../relay/webrtc/counter-offers.ts';
 import type { WebRtcOutOptions } from '../relay/webrtc/options.ts';
 import type { SessionListener, SessionView, SessionsOut } from '../relay/webrtc/session-view.ts';
 import type { WhepContext } from '../relay/webrtc/whep-endpoint.ts';
 import type { Audience, AudienceNews } from '../relay/webrtc/whep-extensions.ts';
 import type { AnnouncedEndpoint } from '../webrtc-transport/sdp-answer.ts';
 import type { SelfTestReport } from '../webrtc-transport/self-test.ts';
+import { joinReports } from '../webrtc-transport/self-test.ts';
 import type { WebRtcPortOptions } from '../webrtc-transport/webrtc-port.ts';
 import { HubFeed } from './hub-feed.ts';
 import type { StartWorker } from './media-thread.ts';
@@ -49,8 +52,6 @@ export type MediaThreadsParts = {
 const LOOK_EVERY_MS = 1_000;
 /** What was learned is copied to the threads at most so often. */
 const LEARNED_EVERY_LOOK = 5;
-/** Counter-offers that a thread keeps open at once, as `counter-offers.ts` has it. */
-const OFFERED_MAX_COUNT = 200;
 
 export class MediaThreads implements SessionsOut {
   readonly #parts: MediaThreadsParts;
@@ -61,6 +62,7 @@ export class MediaThreads implements SessionsOut {
   /** Of offers of ours that are not answered yet. */
   readonly #offeredHomes = new Map<string, MediaThread>();
   readonly #smoothness = new WeakMap<BroadcastView, number>();
+  readonly #busy: Gauge;
   readonly #timer: NodeJS.Timeout;
   #context: WhepContext | undefined;
   #lookCount = 0;
@@ -87,6 +89,7 @@ export class MediaThreads implements SessionsOut {
       });
       return thread;
     });
+    this.#busy = metrics.gauge('media_thread_busy_ratio', 'How much of the last second it was busy', ['thread']);
     this.#registerMetrics();
     this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
   }
@@ -150,15 +153,11 @@ export class MediaThreads implements SessionsOut {
 
   /** Never rejects. */
   async selfTest(): Promise<SelfTestReport> {
-    const nothing: SelfTestReport = { isOk: true, results: [], advice: [] };
-    const reports = await Promise.all(
-      this.#threads.map(async (thread) => thread.ask('selfTest', undefined).catch(() => nothing)),
+    return joinReports(
+      await Promise.all(
+        this.#threads.map(async (thread) => thread.ask('selfTest', undefined).catch(() => joinReports([]))),
+      ),
     );
-    return {
-      isOk: reports.every(({ isOk }) => isOk),
-      results: reports.flatMap(({ results }) => results),
-      advice: reports.flatMap(({ advice }) => advice),
-    };
   }
 
   async close(reason: string): Promise<void> {
@@ -203,7 +202,7 @@ export class MediaThreads implements SessionsOut {
     if (id !== undefined) {
       this.#offeredHomes.set(id, thread);
       const [oldest] = this.#offeredHomes.keys();
-      if (this.#offeredHomes.size > OFFERED_MAX_COUNT * this.#threads.length && oldest !== undefined) {
+      if (this.#offeredHomes.size > COUNTER_OFFER_MAX_COUNT * this.#threads.length && oldest !== undefined) {
         this.#offeredHomes.delete(oldest);
       }
     }
@@ -261,10 +260,7 @@ export class MediaThreads implements SessionsOut {
       const { holdoutRatio } = learning;
       this.#threads.forEach((thread) => thread.tell({ kind: 'learning', snapshot: learning.snapshot(), holdoutRatio }));
     }
-    const busy = this.#parts.metrics.gauge('media_thread_busy_ratio', 'How much of the last second it was busy', [
-      'thread',
-    ]);
-    this.#threads.forEach((thread) => busy.set({ thread: String(thread.number) }, thread.takeBusyRatio()));
+    this.#threads.forEach((thread) => this.#busy.set({ thread: String(thread.number) }, thread.takeBusyRatio()));
   }
 
   #registerMetrics(): void {
@@ -314,7 +310,7 @@ const dead = (): HttpAnswer =>
     'retry-after': '1',
   });
 
-/** What a thread streams, taken as fast as the peer reads. */
+/** What a thread streams, taken as fast as the peer reads. No generator: its `return` would wait for the pull that is under way, perhaps for ever. */
 const pulled = (thread: MediaThread, streamId: number): AsyncIterable<Uint8Array> => ({
   [Symbol.asyncIterator]: () => ({
     next: async () => {

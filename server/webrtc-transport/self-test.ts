@@ -22,6 +22,13 @@ export type SelfTestReport = {
   readonly advice: readonly string[];
 };
 
+/** What several ports found, as one report. */
+export const joinReports = (reports: readonly SelfTestReport[]): SelfTestReport => ({
+  isOk: reports.every(({ isOk }) => isOk),
+  results: reports.flatMap(({ results }) => results),
+  advice: reports.flatMap(({ advice }) => advice),
+});
+
 type Credentials = { readonly ufrag: string; readonly password: string };
 
 /** Never rejects; takes 1.5 s at most. */

@@ -12,7 +12,7 @@ export type CounterOffer<Wishes> = {
   readonly expiresAtMs: number;
 };
 
-const MAX_COUNT = 200;
+export const COUNTER_OFFER_MAX_COUNT = 200;
 /** What the draft says when nothing is said. */
 export const COUNTER_OFFER_VALID_MS = 30_000;
 
@@ -22,7 +22,7 @@ export class CounterOffers<Wishes> {
   /** False: too many wait already. */
   add(counterOffer: CounterOffer<Wishes>, nowMs: number): boolean {
     this.#forgetOld(nowMs);
-    if (this.#byId.size >= MAX_COUNT) {
+    if (this.#byId.size >= COUNTER_OFFER_MAX_COUNT) {
       return false;
     }
     this.#byId.set(counterOffer.identity.id, counterOffer);
