@@ -15,7 +15,7 @@ export class Backoff {
     this.#prng = prng;
   }
 
-  /** The wait after a run that lasted `ranMs`: none if it was healthy, else within ±20 % of 500 ms, 1 s, 2 s, … 8 s. */
+  /** The wait after a run that lasted `ranMs`: none if it was healthy, else within ±20 % of `firstMs`, twice that, … `maxMs`. */
   nextDelayMs(ranMs: number): number {
     if (ranMs >= this.#options.healthyAfterMs) {
       this.#failureCount = 0;

@@ -12,8 +12,11 @@ import { DEFAULTS_NAME } from './arms.ts';
 import type { Group } from './holdout.ts';
 import type { Learner } from './learner.ts';
 
+/** The learner, as sessions see it: what they ask of it, and what they tell it. */
+export type SessionLearner = Pick<Learner, 'armsOf' | 'choose' | 'learn' | 'noteAbort' | 'noteRefused' | 'noteSession'>;
+
 export type SessionGuideOptions = {
-  readonly learner: Pick<Learner, 'armsOf' | 'choose' | 'learn' | 'noteAbort' | 'noteRefused' | 'noteSession'>;
+  readonly learner: SessionLearner;
   readonly group: Group;
   readonly smoothnessRatio: number;
   /** Asked again and again, since somebody may turn it off: `undefined`: the learner chooses; else the name of an arm. */

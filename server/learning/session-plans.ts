@@ -9,7 +9,7 @@ import { parametersWith } from '../congestion/parameters.ts';
 import type { Log } from '../observability/log.ts';
 import { DEFAULTS_NAME } from './arms.ts';
 import { groupOf } from './holdout.ts';
-import type { Learner } from './learner.ts';
+import type { SessionLearner } from './session-guide.ts';
 import { SessionGuide } from './session-guide.ts';
 
 /** `off`: everybody has the own defaults. `pinned`: everybody but the holdout has one arm. */
@@ -17,10 +17,7 @@ export type LearningMode =
   { readonly mode: 'on' } | { readonly mode: 'off' } | { readonly mode: 'pinned'; readonly arm: string };
 
 /** What a session tells the learner. */
-type Notes = Pick<Learner, 'learn' | 'noteAbort' | 'noteRefused' | 'noteSession'>;
-
-/** The learner, as sessions see it. */
-export type SessionLearner = Pick<Learner, 'armsOf' | 'choose'> & Notes;
+type Notes = Omit<SessionLearner, 'armsOf' | 'choose'>;
 
 /** The same as a message. */
 export type LearnerNote = {
