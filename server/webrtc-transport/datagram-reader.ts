@@ -12,12 +12,11 @@ import {
   SRTCP_OVERHEAD_BYTES,
 } from '../native/rtcp-binding.ts';
 import type { ReadCounts, RtcpPortBinding } from '../native/rtcp-binding.ts';
-import type { MasterKey } from './srtp.ts';
-import { deriveAll } from './srtp.ts';
 import { AEAD_AES_128_GCM } from './dtls.ts';
+import type { PathAddress } from './path.ts';
+import type { MasterKey } from './srtp.ts';
+import { deriveGcm } from './srtp.ts';
 
-const GCM_SALT_BYTES = 12;
-const FIRST_LABEL_OF_SRTCP = 3;
 /** More than any datagram or TCP frame. */
 const COMPOUND_MAX_BYTES = 65_536;
 
@@ -28,8 +27,6 @@ export type RtcpReceiver = {
   /** It was not authentic, or came before. */
   onRefused(): void;
 };
-
-type Way = { readonly kind: 'udp' | 'tcp'; readonly address: string; readonly port: number };
 
 export class DatagramReader {
   readonly #native: RtcpPortBinding;
@@ -61,8 +58,8 @@ export class DatagramReader {
     if (this.#isClosed || keys.local.profile !== AEAD_AES_128_GCM) {
       return undefined;
     }
-    const local = sessionKeys(keys.local);
-    const remote = sessionKeys(keys.remote);
+    const local = deriveGcm(keys.local, 'srtcp');
+    const remote = deriveGcm(keys.remote, 'srtcp');
     const id = this.#native.addPeer(local.key, local.salt, remote.key, remote.salt);
     this.#receivers.set(id, receiver);
     return new RtcpChannel(this.#native, {
@@ -105,11 +102,6 @@ export class DatagramReader {
   }
 }
 
-const sessionKeys = ({ key, salt }: MasterKey): { key: Buffer; salt: Buffer } => {
-  const derived = deriveAll(key, salt, FIRST_LABEL_OF_SRTCP);
-  return { key: derived.cipherKey.export(), salt: derived.salt.subarray(0, GCM_SALT_BYTES) };
-};
-
 /** SRTCP of one peer by the native back end, whichever way it travels: the indices of both directions are counted here alone. */
 export class RtcpChannel {
   readonly #native: RtcpPortBinding;
@@ -126,13 +118,13 @@ export class RtcpChannel {
   }
 
   /** What comes along this path is this peer's. One that cannot be bound (TCP, an address with a scope) is opened by `unprotect`. */
-  bind({ kind, address, port }: Way): void {
+  bind({ kind, address, port }: PathAddress): void {
     if (kind === 'udp' && !this.#isClosed) {
       this.#native.bind(this.#id, address, port);
     }
   }
 
-  unbind({ kind, address, port }: Way): void {
+  unbind({ kind, address, port }: PathAddress): void {
     if (kind === 'udp' && !this.#isClosed) {
       this.#native.unbind(this.#id, address, port);
     }

@@ -4,9 +4,10 @@
  */
 import { PACKET_WORDS } from '../native/udp-binding.ts';
 import type { DatagramCounts, UdpBatchBinding } from '../native/udp-binding.ts';
-import type { MasterKey } from './srtp.ts';
-import { deriveAll } from './srtp.ts';
 import { AEAD_AES_128_GCM } from './dtls.ts';
+import type { PathAddress } from './path.ts';
+import type { MasterKey } from './srtp.ts';
+import { deriveGcm } from './srtp.ts';
 
 /** Few enough that the first of many viewers does not wait for the last, enough that a call costs nothing beside them. */
 const BATCH_COUNT = 128;
@@ -14,10 +15,6 @@ const BATCH_COUNT = 128;
 const PAYLOAD_MAX_COUNT = 512;
 /** The kernel's buffer was full: it is asked again after this. */
 const RETRY_AFTER_MS = 1;
-const GCM_SALT_BYTES = 12;
-
-/** What is known of a way to a peer. */
-type Towards = { readonly kind: 'udp' | 'tcp'; readonly address: string; readonly port: number };
 
 export class PacketBatch {
   /** `PACKET_WORDS` for each packet. */
@@ -41,12 +38,12 @@ export class PacketBatch {
   }
 
   /** A peer whose packets may go this way. Undefined where its cipher is not one that is spoken here. */
-  open({ profile, key, salt }: MasterKey): BatchedPeer | undefined {
-    if (profile !== AEAD_AES_128_GCM || this.#isClosed) {
+  open(master: MasterKey): BatchedPeer | undefined {
+    if (master.profile !== AEAD_AES_128_GCM || this.#isClosed) {
       return undefined;
     }
-    const { cipherKey, salt: sessionSalt } = deriveAll(key, salt, 0);
-    const id = this.#native.addPeer(cipherKey.export(), sessionSalt.subarray(0, GCM_SALT_BYTES));
+    const { key, salt } = deriveGcm(master, 'srtp');
+    const id = this.#native.addPeer(key, salt);
     return new BatchedPeer({
       ...{ id, setAddress: (address, port) => this.#native.setAddress(id, address, port) },
       close: () => this.#remove(id),
@@ -141,7 +138,7 @@ export class BatchedPeer {
   readonly #id: number;
   readonly #setAddress: (address: string, port: number) => boolean;
   readonly #close: () => void;
-  #path: Towards | undefined;
+  #path: PathAddress | undefined;
   #isReachable = false;
   #isClosed = false;
 
@@ -152,7 +149,7 @@ export class BatchedPeer {
   }
 
   /** Its number, for packets along this path; undefined: they must go the plain way. */
-  towards(path: Towards): number | undefined {
+  towards(path: PathAddress): number | undefined {
     if (this.#isClosed) {
       return undefined;
     }

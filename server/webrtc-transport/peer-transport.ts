@@ -8,6 +8,7 @@ import { Closer } from '../base/closer.ts';
 import { ProtocolError } from '../base/errors.ts';
 import type { RtcpChannel, RtcpReceiver } from './datagram-reader.ts';
 import type { BatchedPeer } from './packet-batch.ts';
+import type { Path } from './path.ts';
 import type { IceCredentials } from './sdp-offer.ts';
 import type { MasterKey } from './srtp.ts';
 import { SrtcpContext, SrtpProtector } from './srtp.ts';
@@ -17,20 +18,6 @@ import { hasValidIntegrity } from './stun.ts';
 import type { DtlsFingerprint, SrtpKeys } from './dtls.ts';
 import type { DtlsIdentity } from './dtls-handshake.ts';
 import { DtlsHandshake } from './dtls-handshake.ts';
-
-/** A way to the peer: a UDP address on the shared socket, or a TCP connection. */
-export type Path = {
-  /** Unique among live paths: `udp 1.2.3.4 5678`. */
-  readonly key: string;
-  readonly kind: 'udp' | 'tcp';
-  readonly address: string;
-  readonly port: number;
-  /** Hands bytes `start … end` of `bytes` to the kernel; false when it would not take them, or its queue is full. Never throws. */
-  send(bytes: Buffer, start: number, end: number): boolean;
-  /** True while what was sent before has not left yet: a reader too slow for its medium. */
-  readonly isCongested: boolean;
-  close(): void;
-};
 
 export type PeerListener = {
   /** Keys are there and a path is: media may flow. Once. */

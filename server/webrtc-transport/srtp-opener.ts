@@ -38,9 +38,9 @@ export class SrtpOpener {
   readonly #keys: SessionKeys;
   readonly #bySsrc = new Map<number, SsrcState>();
 
-  constructor({ profile, key, salt }: MasterKey) {
-    this.#isGcm = profile === AEAD_AES_128_GCM;
-    this.#keys = deriveAll(key, salt, 0);
+  constructor(master: MasterKey) {
+    this.#isGcm = master.profile === AEAD_AES_128_GCM;
+    this.#keys = deriveAll(master, 'srtp');
   }
 
   /** The packet with its payload in clear, in bytes of its own. Throws `ProtocolError` `SRTP_AUTHENTICATION_FAILED`. */

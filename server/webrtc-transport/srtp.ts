@@ -30,45 +30,55 @@ const DERIVED_BLOCKS = [
   { label: 2, block: 0 },
 ] as const;
 
+export type MasterKey = { readonly profile: SrtpProfile; readonly key: Uint8Array; readonly salt: Uint8Array };
+
+/** RFC 3711 4.3.2: the labels of cipher key, authentication key and salt follow each other from here. */
+const FIRST_LABEL = { srtp: 0, srtcp: 3 } as const;
+
+/** Keys of RTP, or of RTCP. */
+export type KeyUse = keyof typeof FIRST_LABEL;
+
 /**
  * RFC 3711 4.3.1: AES in counter mode over the salt, with each key's label mixed in at byte 7. Key stream is the encrypted counter, so one cipher in
  * codebook mode makes that of all three: to make a cipher costs many times what it does here.
  */
-export const deriveAll = (masterKey: Uint8Array, masterSalt: Uint8Array, firstLabel: number): SessionKeys => {
+const deriveStreams = ({ key, salt }: Pick<MasterKey, 'key' | 'salt'>, use: KeyUse): Buffer => {
   const counters = Buffer.alloc(DERIVED_BLOCKS.length * AES_BLOCK_BYTES);
   DERIVED_BLOCKS.forEach(({ label, block }, index) => {
     const at = index * AES_BLOCK_BYTES;
-    counters.set(masterSalt, at);
-    counters[at + 7] = (counters[at + 7] ?? 0) ^ (firstLabel + label);
+    counters.set(salt, at);
+    counters[at + 7] = (counters[at + 7] ?? 0) ^ (FIRST_LABEL[use] + label);
     counters[at + AES_BLOCK_BYTES - 1] = block;
   });
-  const stream = createCipheriv('aes-128-ecb', masterKey, null).update(counters);
+  return createCipheriv('aes-128-ecb', key, null).update(counters);
+};
+
+export const deriveAll = (master: Pick<MasterKey, 'key' | 'salt'>, use: KeyUse): SessionKeys => {
+  const streams = deriveStreams(master, use);
   return {
-    cipherKey: createSecretKey(stream.subarray(0, 16)),
-    authKey: createSecretKey(stream.subarray(16, 36)),
-    salt: stream.subarray(48, 62),
+    cipherKey: createSecretKey(streams.subarray(0, 16)),
+    authKey: createSecretKey(streams.subarray(16, 36)),
+    salt: streams.subarray(48, 62),
   };
 };
 
-export type MasterKey = { readonly profile: SrtpProfile; readonly key: Uint8Array; readonly salt: Uint8Array };
+/** Of AEAD_AES_128_GCM as bytes, for the native back end: no authentication key, 12 bytes of salt (RFC 7714 14.2). */
+export const deriveGcm = (master: MasterKey, use: KeyUse): { readonly key: Buffer; readonly salt: Buffer } => {
+  const streams = deriveStreams(master, use);
+  return { key: streams.subarray(0, 16), salt: streams.subarray(48, 60) };
+};
 
 /** Encrypts RTP of any number of SSRCs under one key. Keeps no state: the caller counts extended sequence numbers. */
 export class SrtpProtector {
   readonly #isGcm: boolean;
-  readonly #master: MasterKey;
-  /** Derived with the first packet: where the native back end sends, none ever comes. */
-  #derived: SessionKeys | undefined;
+  readonly #keys: SessionKeys;
   readonly #iv: Buffer;
   readonly #rollover = Buffer.alloc(4);
 
   constructor(master: MasterKey) {
-    this.#master = master;
     this.#isGcm = master.profile === AEAD_AES_128_GCM;
+    this.#keys = deriveAll(master, 'srtp');
     this.#iv = Buffer.alloc(this.#isGcm ? 12 : 16);
-  }
-
-  get #keys(): SessionKeys {
-    return (this.#derived ??= deriveAll(this.#master.key, this.#master.salt, 0));
   }
 
   /**
@@ -140,9 +150,9 @@ export class SrtcpContext {
   #highestIndex = -1;
   #seenMask = 0n;
 
-  constructor({ profile, key, salt }: MasterKey) {
-    this.#isGcm = profile === AEAD_AES_128_GCM;
-    this.#keys = deriveAll(key, salt, 3);
+  constructor(master: MasterKey) {
+    this.#isGcm = master.profile === AEAD_AES_128_GCM;
+    this.#keys = deriveAll(master, 'srtcp');
   }
 
   /** Encrypts a compound packet. */

@@ -1,6 +1,6 @@
 /** One ICE-TCP connection (RFC 6544, passive): framing, a bounded output, and an end for those who never prove who they are. */
 import type { Socket } from 'node:net';
-import type { Path } from './peer-transport.ts';
+import type { Path } from './path.ts';
 import { StreamDeframer, frameDatagram } from './stream-framing.ts';
 
 export type TcpConnectionOptions = {

@@ -108,8 +108,11 @@ test('random bytes are refused, never thrown over', () => {
 });
 
 test('keys are derived as RFC 3711 B.3 has them', () => {
-  const master = Buffer.from('e1f97a0d3e018be0d64fa32c06de4139', 'hex');
-  const { cipherKey, authKey, salt } = deriveAll(master, Buffer.from('0ec675ad498afeebb6960b3aabe6', 'hex'), 0);
+  const master = {
+    key: Buffer.from('e1f97a0d3e018be0d64fa32c06de4139', 'hex'),
+    salt: Buffer.from('0ec675ad498afeebb6960b3aabe6', 'hex'),
+  };
+  const { cipherKey, authKey, salt } = deriveAll(master, 'srtp');
   assert.equal(cipherKey.export().toString('hex'), 'c61e7a93744f39ee10734afe3ff7a087');
   assert.equal(authKey.export().toString('hex'), 'cebe321f6ff7716b6fd4ab49af256a156d38baa4');
   assert.equal(salt.toString('hex'), '30cbbc08863d8c85d49db34a9ae1');
