@@ -5,6 +5,7 @@
  */
 import { rm, writeFile, mkdir } from 'node:fs/promises';
 import path from 'node:path';
+import { percentile } from '../latency/viewer/frame-analysis.ts';
 import { NginxProcess, nginxMissing } from '../support/nginx-process.ts';
 import { cpuMs } from '../support/process-usage.ts';
 import { tempFolder } from '../support/temp-folder.ts';
@@ -130,9 +131,10 @@ const sum = (turns: readonly Turn[], read: (turn: Turn) => number): number =>
 
 /** The median of the turns: other work on the machine comes and goes. */
 const usPerMegabyte = (turns: readonly Turn[]): number =>
-  turns.map(({ usedMs, report }) => (1000 * usedMs) / (report.bytes / 1e6)).toSorted((a, b) => a - b)[
-    turns.length >> 1
-  ] ?? Number.NaN;
+  percentile(
+    turns.map(({ usedMs, report }) => (1000 * usedMs) / (report.bytes / 1e6)),
+    0.5,
+  );
 
 const noteOf = (turns: readonly Turn[]): string => {
   const elapsedMs = sum(turns, ({ report }) => report.elapsedMs);

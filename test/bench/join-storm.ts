@@ -8,7 +8,7 @@ import { SluiceProcess } from '../support/sluice-process.ts';
 import { passMs, withinValue } from '../support/wait.ts';
 import { offerSdp, VIDEO_PT } from '../support/whep-client.ts';
 import { WhepTransport } from '../support/whep-transport.ts';
-import { readLateness } from './pinned-load.ts';
+import { HubToKernel, LATE_MS } from './hub-to-kernel.ts';
 import type { JoinStormOptions, JoinStormReport } from './join-storm-load.ts';
 import type { Bench } from './row.ts';
 
@@ -125,16 +125,15 @@ export const joinStormBench: Bench = {
       await passMs(CALM_MS / 2);
       isCounting = true;
       const idle = startUse(sluice);
-      const atFirst = await readLateness(sluice);
+      const atFirst = HubToKernel.read(await sluice.metrics());
       await passMs(CALM_MS);
       const calm = all();
       const idleRatio = idle().cpuRatio;
-      const atStorm = await readLateness(sluice);
+      const atStorm = HubToKernel.read(await sluice.metrics());
       const report = await load.storm();
       const storm = all();
-      const atEnd = await readLateness(sluice);
-      const latePercent = (from: typeof atFirst, to: typeof atFirst): number =>
-        (100 * (to.late - from.late)) / Math.max(1, to.total - from.total);
+      const atEnd = HubToKernel.read(await sluice.metrics());
+      const latePercent = (from: HubToKernel, to: HubToKernel): number => 100 * to.since(from).lateRatio;
       const use = startUse(sluice);
       const warm = await load.storm();
       const { cpuMs, wallMs } = use();
@@ -156,7 +155,7 @@ export const joinStormBench: Bench = {
           note: say(storm),
         },
         {
-          name: 'meanwhile, pictures and sound that took the server over 50 ms, hub to kernel',
+          name: `meanwhile, pictures and sound that took the server over ${LATE_MS} ms, hub to kernel`,
           value: latePercent(atStorm, atEnd),
           unit: '%',
           target: { max: 1 },

@@ -30,6 +30,7 @@ import type { SrtpProfile } from '../../server/webrtc-transport/dtls.ts';
 import { AEAD_AES_128_GCM, AES_CM_128_HMAC_SHA1_80 } from '../../server/webrtc-transport/dtls.ts';
 import { WEBRTC_PORT_DEFAULTS, WebRtcPort } from '../../server/webrtc-transport/webrtc-port.ts';
 import { openWebRtcSetup } from '../support/webrtc-setup.ts';
+import { percentile } from '../latency/viewer/frame-analysis.ts';
 import type { Bench, BenchRow } from './row.ts';
 import { WhepClient } from '../support/whep-client.ts';
 
@@ -68,7 +69,7 @@ const runMediaPlaneBench = async (): Promise<Partial<Record<PlaneName, Cost>>> =
   return Object.fromEntries(
     Object.keys(planes).map((name, index) => {
       const values = slices[index] ?? [];
-      return [name, { leastUs: Math.min(...values), medianUs: median(values) }];
+      return [name, { leastUs: Math.min(...values), medianUs: percentile(values, 0.5) }];
     }),
   );
 };
@@ -102,9 +103,6 @@ const sendRounds = async (plane: Plane, count: number): Promise<void> => {
     });
   }
 };
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
 /** Binds the sinks and then sleeps for good: reading what comes would be counted as the cost of sending it. */
 const SINK_PROGRAM = `

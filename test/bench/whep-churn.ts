@@ -11,6 +11,7 @@ import { rssBytes } from '../support/process-usage.ts';
 import { startRungHost, type RungHost } from '../support/rung-host-process.ts';
 import { metricSum } from '../support/sluice-process.ts';
 import { passMs, within } from '../support/wait.ts';
+import { HubToKernel, LATE_MS } from './hub-to-kernel.ts';
 import type { Bench, BenchRow } from './row.ts';
 
 const VIEWER_COUNT = 60;
@@ -61,64 +62,28 @@ const settled = async (host: RungHost): Promise<RungHostHeld> => {
 
 type Measured = {
   readonly report: LoadReport;
-  readonly p99Ms: number;
-  readonly lateRatio: number;
+  readonly units: HubToKernel;
   /** Resident memory of the server's part, at even distances. */
   readonly residentBytes: readonly number[];
 };
 
 const measure = async (host: RungHost, options: { viewerCount: number; durationS: number }): Promise<Measured> => {
   const load = await startLoad({ ...shapeOf(host, options.viewerCount), durationS: options.durationS });
-  const before = (await host.held()).metricsText;
+  const before = HubToKernel.read((await host.held()).metricsText);
   const residentBytes: number[] = [];
   for (let look = 0; look < LOOK_COUNT; look += 1) {
     await passMs((options.durationS * 1000 - 1_000) / LOOK_COUNT);
     residentBytes.push(rssBytes(host.pid));
   }
-  const after = (await host.held()).metricsText;
-  const report = await load.report;
-  const unitCount = countBelow(before, after, '+Inf');
-  return {
-    report,
-    p99Ms: 1000 * quantileS(before, after, 0.99),
-    lateRatio: 1 - countBelow(before, after, '0.05') / unitCount,
-    residentBytes,
-  };
+  const units = HubToKernel.read((await host.held()).metricsText).since(before);
+  return { report: await load.report, units, residentBytes };
 };
 
-const BUCKET = /^hub_to_kernel_seconds_bucket\{.*le="([^"]+)"[^}]*\} (\S+)$/gm;
-
-const countBelow = (before: string, after: string, bound: string): number => {
-  const read = (text: string): number =>
-    [...text.matchAll(BUCKET)].filter(([, le]) => le === bound).reduce((sum, [, , count]) => sum + Number(count), 0);
-  return read(after) - read(before);
-};
-
-/** Between the bounds of its bucket as if evenly spread, as Prometheus does. */
-const quantileS = (before: string, after: string, ratio: number): number => {
-  const bounds = [...new Set([...after.matchAll(BUCKET)].map(([, le]) => le ?? ''))];
-  const total = countBelow(before, after, '+Inf');
-  let [lowerS, lowerCount] = [0, 0];
-  for (const bound of bounds) {
-    const count = countBelow(before, after, bound);
-    if (count >= ratio * total) {
-      return bound === '+Inf'
-        ? lowerS
-        : lowerS + ((Number(bound) - lowerS) * (ratio * total - lowerCount)) / (count - lowerCount);
-    }
-    [lowerS, lowerCount] = [Number(bound), count];
-  }
-  return Number.NaN;
-};
-
-const bitrateMbps = ({ report }: Pick<Measured, 'report'>): string =>
-  (report.bitrateBps / report.viewerCount / 1e6).toFixed(2);
-
-const noteOf = ({ report, lateRatio }: Measured): string =>
+const noteOf = ({ report, units }: Measured): string =>
   [
     `${report.joinedCount} joined and ${report.failedCount} failed (${Object.keys(report.failures).join(', ') || 'none'}), ${report.counts['blackCount'] ?? 0} saw nothing`,
-    `${bitrateMbps({ report })} Mbit/s each`,
-    `${(100 * lateRatio).toFixed(2)} % over 50 ms`,
+    `${(report.bitrateBps / report.viewerCount / 1e6).toFixed(2)} Mbit/s each`,
+    `${(100 * units.lateRatio).toFixed(2)} % over ${LATE_MS} ms`,
     `server ${report.server?.cpuMsPerS.toFixed(0)} ms/s, waited ${report.server?.waitMsPerS.toFixed(0)}; load ${report.load.cpuMsPerS.toFixed(0)} ms/s`,
     `frame delay p50 ${report.delayMs['frame']?.p50.toFixed(1)} p99 ${report.delayMs['frame']?.p99.toFixed(0)} ms`,
     `${report.counts['recoveredCount'] ?? 0} recovered, ${report.counts['lostCount'] ?? 0} lost`,
@@ -132,7 +97,7 @@ const calmRows = (
 ): BenchRow[] => [
   {
     name: `${viewerCount} viewers, ${(viewerCount / STAY_S).toFixed(1)} come and go a second, 1 % loss: hub to kernel, p99`,
-    ...{ value: calm.p99Ms, unit: 'ms', target: { max: 20 }, note: noteOf(calm) },
+    ...{ value: calm.units.quantileMs(0.99), unit: 'ms', target: { max: 20 }, note: noteOf(calm) },
   },
   {
     name: 'resident memory at the end over that at half time',
@@ -156,7 +121,12 @@ const calmRows = (
 ];
 
 const hoggedRows = (calm: Measured, hogged: Measured): BenchRow[] => [
-  { name: 'a hog on its core: hub to kernel, p99', value: hogged.p99Ms, unit: 'ms', note: noteOf(hogged) },
+  {
+    name: 'a hog on its core: hub to kernel, p99',
+    value: hogged.units.quantileMs(0.99),
+    unit: 'ms',
+    note: noteOf(hogged),
+  },
   {
     name: 'a hog on its core: bitrate of each over that without',
     value: hogged.report.bitrateBps / hogged.report.viewerCount / (calm.report.bitrateBps / calm.report.viewerCount),
