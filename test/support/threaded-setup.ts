@@ -12,7 +12,7 @@ import { MEDIA_THREAD_DEFAULTS } from '../../server/media-threads/options.ts';
 import { silentLog } from '../../server/observability/log.ts';
 import { Metrics } from '../../server/observability/metrics.ts';
 import type { Broadcast } from '../../server/relay/broadcast.ts';
-import { Hub } from '../../server/relay/hub.ts';
+import type { Hub } from '../../server/relay/hub.ts';
 import { CONGESTION_DEFAULTS } from '../../server/relay/webrtc/congestion-options.ts';
 import { WEBRTC_OUT_DEFAULTS } from '../../server/relay/webrtc/options.ts';
 import type { WebRtcOutOptions } from '../../server/relay/webrtc/options.ts';
@@ -21,7 +21,7 @@ import type { WebRtcMedia } from '../../server/webrtc-media.ts';
 import { openWebRtcMedia } from '../../server/webrtc-media.ts';
 import { WEBRTC_PORT_DEFAULTS } from '../../server/webrtc-transport/webrtc-port.ts';
 import type { RequestOptions } from './webrtc-setup.ts';
-import { ToldAudience } from './webrtc-setup.ts';
+import { GOP_CACHE, ToldAudience, openDemoHub, requestTo } from './webrtc-setup.ts';
 
 /** No folder can be made there: nothing is read and nothing kept. */
 const NOWHERE = '/dev/null/learned.json';
@@ -51,12 +51,7 @@ export const openThreadedSetup = async (options: {
 }): Promise<ThreadedSetup> => {
   const metrics = new Metrics({ collectDefaults: false });
   const parts = { clock: systemClock, log: silentLog, metrics };
-  const gopCache = { cacheMaxBytes: 16_000_000, cacheMaxCount: 2_000 };
-  const hub = new Hub({ settings: { gopCache, reconnectGraceMs: 30_000, broadcastMaxCount: 4 }, ...parts });
-  const outcome = hub.publish('demo', { keyed: true, remoteAddress: '127.0.0.1', close: () => undefined });
-  if (!outcome.ok) {
-    throw new Error(outcome.detail);
-  }
+  const { hub, broadcast, feed } = openDemoHub(parts);
   const prng = new Prng(7);
   const learning = await Learning.open(
     { ...LEARNING_DEFAULTS, file: NOWHERE },
@@ -72,7 +67,7 @@ export const openThreadedSetup = async (options: {
     },
     congestion: { ...CONGESTION_DEFAULTS, controller: options.controller ?? 'adaptive' },
     capture: { ...LINK_CAPTURE_DEFAULTS, folder: '' },
-    ...{ gopCache, logLevel: 'silent', policies: [], learning, hub, prng, ...parts },
+    ...{ gopCache: GOP_CACHE, logLevel: 'silent', policies: [], learning, hub, prng, ...parts },
     startWorker: (order) => {
       const worker = startWorker(order);
       workers.push(worker);
@@ -81,12 +76,8 @@ export const openThreadedSetup = async (options: {
   });
   const endpoint = media.endpoint({ audience, lacking: options.lacking ?? (() => undefined) });
   return {
-    ...{ hub, broadcast: outcome.broadcast, feed: outcome.feed, media, metrics, audience, learning, endpoint, workers },
-    request: async (method, path, { body = '', query = '', headers = {}, remoteAddress = '127.0.0.1' } = {}) =>
-      endpoint({
-        ...{ method, path, headers, remoteAddress, query: new URLSearchParams(query), body: Buffer.from(body) },
-        signal: new AbortController().signal,
-      }),
+    ...{ hub, broadcast, feed, media, metrics, audience, learning, endpoint, workers },
+    request: requestTo(endpoint),
     close: async () => {
       hub.close('test_over');
       await media.close('test_over');

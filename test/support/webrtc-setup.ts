@@ -3,9 +3,11 @@ import type { Clock } from '../../server/base/clock.ts';
 import { systemClock } from '../../server/base/clock.ts';
 import type { HttpAnswer, HttpEndpoint } from '../../server/base/http-exchange.ts';
 import type { PublisherFeed } from '../../server/media/stream-source.ts';
+import type { Log } from '../../server/observability/log.ts';
 import { silentLog } from '../../server/observability/log.ts';
 import { Metrics } from '../../server/observability/metrics.ts';
 import type { Broadcast } from '../../server/relay/broadcast.ts';
+import type { GopCacheOptions } from '../../server/relay/gop-cache.ts';
 import { Hub } from '../../server/relay/hub.ts';
 import type { CongestionOptions } from '../../server/relay/webrtc/congestion-options.ts';
 import { CONGESTION_DEFAULTS } from '../../server/relay/webrtc/congestion-options.ts';
@@ -67,6 +69,32 @@ export type RequestOptions = {
   readonly remoteAddress?: string;
 };
 
+export const GOP_CACHE: GopCacheOptions = { cacheMaxBytes: 16_000_000, cacheMaxCount: 2_000 };
+
+/** A hub where `demo` has a publisher. */
+export const openDemoHub = (parts: {
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+}): { hub: Hub; broadcast: Broadcast; feed: PublisherFeed } => {
+  const settings = { gopCache: GOP_CACHE, reconnectGraceMs: 30_000, broadcastMaxCount: 4 };
+  const hub = new Hub({ settings, ...parts });
+  const outcome = hub.publish('demo', { keyed: true, remoteAddress: '127.0.0.1', close: () => undefined });
+  if (!outcome.ok) {
+    throw new Error(outcome.detail);
+  }
+  return { hub, broadcast: outcome.broadcast, feed: outcome.feed };
+};
+
+/** Calls the endpoint as a client at 127.0.0.1 would. */
+export const requestTo =
+  (endpoint: HttpEndpoint): WebRtcSetup['request'] =>
+  async (method, path, { body = '', query = '', headers = {}, remoteAddress = '127.0.0.1' } = {}) =>
+    endpoint({
+      ...{ method, path, headers, remoteAddress, query: new URLSearchParams(query), body: Buffer.from(body) },
+      signal: new AbortController().signal,
+    });
+
 export const openWebRtcSetup = async (
   options: {
     port?: Partial<WebRtcPortOptions>;
@@ -80,18 +108,7 @@ export const openWebRtcSetup = async (
   const metrics = new Metrics({ collectDefaults: false });
   const { clock = systemClock } = options;
   const parts = { clock, log: silentLog, metrics };
-  const hub = new Hub({
-    settings: {
-      gopCache: { cacheMaxBytes: 16_000_000, cacheMaxCount: 2_000 },
-      reconnectGraceMs: 30_000,
-      broadcastMaxCount: 4,
-    },
-    ...parts,
-  });
-  const outcome = hub.publish('demo', { keyed: true, remoteAddress: '127.0.0.1', close: () => undefined });
-  if (!outcome.ok) {
-    throw new Error(outcome.detail);
-  }
+  const { hub, broadcast, feed } = openDemoHub(parts);
   const portOptions = { ...WEBRTC_PORT_DEFAULTS, port: 0, announcedAddresses: ['127.0.0.1'], ...options.port };
   const port = await WebRtcPort.open(portOptions, parts);
   const settings = { ...WEBRTC_OUT_DEFAULTS, requestsPerMinute: 10_000, joinsPerS: 1_000, ...options.out };
@@ -110,23 +127,14 @@ export const openWebRtcSetup = async (
   });
   return {
     hub,
-    broadcast: outcome.broadcast,
-    feed: outcome.feed,
+    broadcast,
+    feed,
     port,
     out,
     metrics,
     audience,
     endpoint,
-    request: async (method, path, { body = '', query = '', headers = {}, remoteAddress = '127.0.0.1' } = {}) =>
-      endpoint({
-        method,
-        path,
-        query: new URLSearchParams(query),
-        headers,
-        body: Buffer.from(body),
-        remoteAddress,
-        signal: new AbortController().signal,
-      }),
+    request: requestTo(endpoint),
     close: () => {
       hub.close('test_over');
       out.close('test_over');
