@@ -4,10 +4,10 @@ import type { AccessUnitSource } from '../media/stream-source.ts';
 /** `waiting`: a publisher is connected but sent no media yet. `reconnecting`: it is gone, and the grace time runs. */
 export type BroadcastState = 'waiting' | 'live' | 'reconnecting' | 'ended';
 
-export type BroadcastViewListener = {
+export type BroadcastViewListener<Source extends AccessUnitSource = AccessUnitSource> = {
   onStateChanged?(state: BroadcastState): void;
-  onRenditionAdded?(rendition: AccessUnitSource): void;
-  onRenditionRemoved?(rendition: AccessUnitSource): void;
+  onRenditionAdded?(rendition: Source): void;
+  onRenditionRemoved?(rendition: Source): void;
 };
 
 export type BroadcastView = {

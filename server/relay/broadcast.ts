@@ -7,7 +7,7 @@ import type { Clock } from '../base/clock.ts';
 import type { AccessUnit, SourceUnit } from '../media/access-unit.ts';
 import type { PublisherFeed } from '../media/stream-source.ts';
 import { Timeline } from '../media/timeline.ts';
-import type { BroadcastState, BroadcastView } from './broadcast-view.ts';
+import type { BroadcastState, BroadcastView, BroadcastViewListener } from './broadcast-view.ts';
 import type { GopCacheOptions } from './gop-cache.ts';
 import { Rendition } from './rendition.ts';
 
@@ -18,11 +18,7 @@ export const SOURCE_AUDIO = 'source-audio';
 export const isRungId = (renditionId: string): boolean => /^(?:av1)?h\d{3,4}$/.test(renditionId);
 export const isAv1RungId = (renditionId: string): boolean => renditionId.startsWith('av1') && isRungId(renditionId);
 
-export type BroadcastListener = {
-  onStateChanged?(state: BroadcastState): void;
-  onRenditionAdded?(rendition: Rendition): void;
-  onRenditionRemoved?(rendition: Rendition): void;
-};
+export type BroadcastListener = BroadcastViewListener<Rendition>;
 
 /** The session behind a feed: the hub closes it when another takes its place. */
 export type Publisher = {

@@ -25,7 +25,10 @@ export type SessionView = SessionFacts &
     timeline(): readonly TimelinePoint[] | Promise<readonly TimelinePoint[]>;
   };
 
-export type SessionListener = { onOpened(session: SessionView): void; onClosed(session: SessionView): void };
+export type SessionListener<Session = SessionView> = {
+  onOpened(session: Session): void;
+  onClosed(session: Session): void;
+};
 
 export type SessionsOut = {
   readonly sessionCount: number;

@@ -30,7 +30,7 @@ import { createMediaSender } from './media-sender.ts';
 import type { WebRtcOutOptions } from './options.ts';
 import { OutMetrics } from './out-metrics.ts';
 import { SOURCE_VIDEO_ID, isPlayable, selectVideo } from './rendition-selector.ts';
-import type { SessionsOut } from './session-view.ts';
+import type { SessionListener, SessionsOut } from './session-view.ts';
 import type { SessionIdentity } from './viewer-session.ts';
 import { ViewerSession, drawIdentity } from './viewer-session.ts';
 import { WakeUps } from './wake-ups.ts';
@@ -49,8 +49,6 @@ export type ViewerWishes = {
   readonly viewerId?: string | undefined;
 };
 
-type OwnSessionListener = { onOpened(session: ViewerSession): void; onClosed(session: ViewerSession): void };
-
 export type OpenedSession = { readonly session: ViewerSession; readonly answerSdp: string };
 
 /** `id`: of the session that there will be once it is answered. */
@@ -64,7 +62,7 @@ export class WebRtcOut implements SessionsOut {
   readonly #metrics: OutMetrics;
   readonly #sender: MediaSender;
   readonly #sessions = new Map<string, ViewerSession>();
-  readonly #listeners: OwnSessionListener[] = [];
+  readonly #listeners: SessionListener<ViewerSession>[] = [];
   readonly #sessionsBySecret = new Map<string, ViewerSession>();
   readonly #counterOffers = new CounterOffers<ViewerWishes>();
   readonly #outputs = new Map<BroadcastView, BroadcastOutput>();
@@ -125,7 +123,7 @@ export class WebRtcOut implements SessionsOut {
   }
 
   /** Told of each session from now on. */
-  listen(listener: OwnSessionListener): void {
+  listen(listener: SessionListener<ViewerSession>): void {
     this.#listeners.push(listener);
   }
 
