@@ -43,27 +43,31 @@ const publish = ({ feed }: ThreadedSetup): (() => void) => {
   return () => clearInterval(timer);
 };
 
-const clientsOf = new WeakMap<ThreadedSetup, WhepClient[]>();
+/** Clients of the test that runs. */
+const opened: WhepClient[] = [];
 
-const withThreads = async (threads: number, run: (setup: ThreadedSetup) => Promise<void>): Promise<void> => {
-  const setup = await openThreadedSetup({ threads, controller: 'off' });
-  clientsOf.set(setup, []);
+const withLive = async (setup: ThreadedSetup, run: () => Promise<void>): Promise<void> => {
   const stop = publish(setup);
   try {
     await within(WAIT_MAX_MS, 'the broadcast is live', () => setup.broadcast.state === 'live');
-    await run(setup);
+    await run();
   } finally {
     stop();
-    clientsOf.get(setup)?.forEach((client) => client.close());
+    opened.splice(0).forEach((client) => client.close());
     await setup.close();
   }
+};
+
+const withThreads = async (threads: number, run: (setup: ThreadedSetup) => Promise<void>): Promise<void> => {
+  const setup = await openThreadedSetup({ threads, controller: 'off' });
+  await withLive(setup, async () => run(setup));
 };
 
 const join = async (setup: ThreadedSetup): Promise<WhepClient> => {
   const client = await WhepClient.connect({
     post: async (body) => setup.request('POST', '/whep/demo', { body, headers: SDP }),
   });
-  clientsOf.get(setup)?.push(client);
+  opened.push(client);
   return client;
 };
 
@@ -274,10 +278,7 @@ test('a thread is started again on the port that viewers know, whatever held it 
     await drawn.close();
     return openThreadedSetup({ threads: 1, controller: 'off', port }).catch(() => undefined);
   });
-  const stop = publish(setup);
-  clientsOf.set(setup, []);
-  try {
-    await within(WAIT_MAX_MS, 'the broadcast is live', () => setup.broadcast.state === 'live');
+  await withLive(setup, async () => {
     const first = await join(setup);
     await seesMore(first);
     await setup.workers[0]?.terminate();
@@ -287,11 +288,7 @@ test('a thread is started again on the port that viewers know, whatever held it 
     const second = await join(setup);
     await seesMore(second);
     assert.equal(portOf(second), portOf(first));
-  } finally {
-    stop();
-    clientsOf.get(setup)?.forEach((client) => client.close());
-    await setup.close();
-  }
+  });
 });
 
 test('a port that is taken is said at the start, and nothing is left running', async () => {
