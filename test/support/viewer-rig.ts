@@ -64,7 +64,7 @@ export const viewerRig = ({ hasRtx = true } = {}): ViewerRig => {
   const packets: { seqExt: number; ptsMs: number }[] = [];
   const ptsOf = new Map<Uint8Array, number>();
   const sender: MediaSender = {
-    send: (_peer, { fields, payload }) => {
+    send: (_peer, { fields }, payload) => {
       const ptsMs = ptsOf.get(payload);
       if (ptsMs !== undefined) {
         packets.push({ seqExt: fields.seqExt, ptsMs });

@@ -11,8 +11,11 @@ import type { RtpPlace } from '../../webrtc-transport/srtp.ts';
 import { UDP_QUEUE_MAX_COUNT } from '../../webrtc-transport/udp-sender.ts';
 
 export type MediaSender = {
-  /** Sends one packet with these fields; bytes handed to the kernel, 0 when it was refused. Never throws for the network's reasons. */
-  send(peer: PeerTransport, packet: OutgoingPacket): number;
+  /**
+   * Sends one packet with these fields; bytes handed to the kernel, 0 when it was refused. Never throws for the network's reasons.
+   * The payload is no part of `packet`: a young object put into an old one, for each packet and viewer, costs as much as its encryption.
+   */
+  send(peer: PeerTransport, packet: OutgoingPacket, payload: Uint8Array): number;
   /** What was kept back leaves now; without it, at the end of the event loop's step. */
   flush(): void;
 };
@@ -27,7 +30,6 @@ export type OutgoingPacket = {
   readonly extensionIds: RtpExtensionIds;
   /** What every packet of this stream takes on the link beside its payload, IP and UDP included. */
   readonly overheadBytes: number;
-  payload: Uint8Array;
 };
 
 const SLOT_BYTES = 1_536;
@@ -39,7 +41,7 @@ export class NodeMediaSender implements MediaSender {
   readonly #place: RtpPlace = { headerStart: 0, headerEnd: 0, ssrc: 0, seqExt: 0 };
   #slotIndex = 0;
 
-  send(peer: PeerTransport, { fields, extensionIds, payload }: OutgoingPacket): number {
+  send(peer: PeerTransport, { fields, extensionIds }: OutgoingPacket, payload: Uint8Array): number {
     const { protector, path } = peer;
     if (protector === undefined || path === undefined) {
       return 0;
@@ -73,11 +75,11 @@ export class BatchMediaSender implements MediaSender {
   }
 
   /** The kernel's refusals are counted by the port: they are known later. */
-  send(peer: PeerTransport, packet: OutgoingPacket): number {
-    const { fields, extensionIds, payload } = packet;
+  send(peer: PeerTransport, packet: OutgoingPacket, payload: Uint8Array): number {
+    const { fields, extensionIds } = packet;
     const id = peer.batchedId;
     if (id === undefined || payload.byteLength === 0 || payload.byteLength > PAYLOAD_MAX_BYTES) {
-      return this.#plain.send(peer, packet);
+      return this.#plain.send(peer, packet, payload);
     }
     const { words } = this.#batch;
     const at = this.#batch.add(id, payload);

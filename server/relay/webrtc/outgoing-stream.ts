@@ -90,15 +90,14 @@ export class OutgoingStream {
     return this.packet.overheadBytes + RTX_HEAD_BYTES + payloadBytes;
   }
 
-  /** Makes the next packet of this stream ready to be sent. */
-  prepare(payload: Uint8Array, timestampTs32: number, isMarked: boolean): OutgoingPacket {
+  /** Makes the next packet of this stream, with a payload of this length, ready to be sent. */
+  prepare(payloadBytes: number, timestampTs32: number, isMarked: boolean): OutgoingPacket {
     const { fields } = this.packet;
     fields.seqExt += 1;
     fields.timestampTs32 = timestampTs32;
     fields.isMarked = isMarked;
-    this.packet.payload = payload;
     this.#packetCount += 1;
-    this.#octetCount += payload.byteLength;
+    this.#octetCount += payloadBytes;
     return this.packet;
   }
 
@@ -110,14 +109,9 @@ export class OutgoingStream {
       return undefined;
     }
     again.fields.payloadType = payloadType;
-    const payload = new Uint8Array(RTX_HEAD_BYTES + original.payload.byteLength);
-    payload[0] = (original.seqExt >> 8) & 0xff;
-    payload[1] = original.seqExt & 0xff;
-    payload.set(original.payload, RTX_HEAD_BYTES);
     again.fields.seqExt += 1;
     again.fields.timestampTs32 = original.timestampTs32;
     again.fields.isMarked = original.isMarked;
-    again.payload = payload;
     return again;
   }
 
@@ -143,11 +137,19 @@ export class OutgoingStream {
   }
 }
 
+/** The payload of what `prepareAgain` made ready. */
+export const payloadAgain = ({ seqExt, payload }: SentPayload): Uint8Array => {
+  const again = new Uint8Array(RTX_HEAD_BYTES + payload.byteLength);
+  again[0] = (seqExt >> 8) & 0xff;
+  again[1] = seqExt & 0xff;
+  again.set(payload, RTX_HEAD_BYTES);
+  return again;
+};
+
 const newPacket = (ssrc: number, payloadType: number, extensionIds: RtpExtensionIds): OutgoingPacket => ({
   fields: newFields(ssrc, payloadType),
   extensionIds,
   overheadBytes: rtpHeaderBytes(extensionIds) + SRTP_TAG_MAX_BYTES + IP_UDP_BYTES,
-  payload: new Uint8Array(0),
 });
 
 const newFields = (ssrc: number, payloadType: number): RtpFields => ({

@@ -53,7 +53,7 @@ export class PacketOutlet {
   }
 
   /** False: the kernel, or a bounded queue before it, refused. The packet then counts as sent and lost. */
-  send(packet: OutgoingPacket, kind: PacketKind, videoSeqExt: number, nowMs: number): boolean {
+  send(packet: OutgoingPacket, payload: Uint8Array, kind: PacketKind, videoSeqExt: number, nowMs: number): boolean {
     const { fields, extensionIds, overheadBytes } = packet;
     const sent = this.#sent;
     sent.transportSeqExt = NO_NUMBER;
@@ -64,11 +64,11 @@ export class PacketOutlet {
     }
     fields.playoutDelayMs = this.#playoutDelayMs;
     fields.playoutDelayMaxMs = this.#playoutDelayMaxMs;
-    sent.bytes = overheadBytes + packet.payload.byteLength;
+    sent.bytes = overheadBytes + payload.byteLength;
     sent.kind = kind;
     sent.videoSeqExt = videoSeqExt;
     this.#options.controller.onPacketSent(sent, nowMs);
-    return this.#count(this.#options.sender.send(this.#options.peer, packet));
+    return this.#count(this.#options.sender.send(this.#options.peer, packet, payload));
   }
 
   #count(bytes: number): boolean {

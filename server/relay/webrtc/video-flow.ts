@@ -5,7 +5,7 @@
 import type { CongestionController, Decision, SentPicture } from '../../congestion/controller.ts';
 import { ProbeCopies } from '../../congestion/probe-copies.ts';
 import { SendQueue } from '../../congestion/send-queue.ts';
-import type { OutgoingStream } from './outgoing-stream.ts';
+import { payloadAgain, type OutgoingStream } from './outgoing-stream.ts';
 import type { PacketOutlet } from './packet-outlet.ts';
 import type { CarriedCodec, PacketisedFrame, PacketisedRendition } from './packetised-rendition.ts';
 import type { SentPayload } from './retransmission-ring.ts';
@@ -224,9 +224,12 @@ export class VideoFlow {
     }
     const payload = picture.frame.payloads[index] ?? EMPTY;
     const isMarked = index === picture.packetCount - 1;
-    const packet = this.#stream.prepare(payload, picture.timestampTs32, isMarked);
-    this.#options.outlet.send(packet, 'video', packet.fields.seqExt, nowMs);
-    this.#ring.add(packet.fields, payload, nowMs);
+    const packet = this.#stream.prepare(payload.byteLength, picture.timestampTs32, isMarked);
+    if (index === 0) {
+      this.#ring.begin(picture.frame.payloads, packet.fields, nowMs);
+    }
+    this.#ring.noteSent(nowMs);
+    this.#options.outlet.send(packet, payload, 'video', packet.fields.seqExt, nowMs);
   }
 
   #beginPicture(picture: WaitingPicture, nowMs: number): void {
@@ -256,7 +259,7 @@ export class VideoFlow {
   #sendAgain(original: SentPayload, kind: 'rtx' | 'probe', nowMs: number): void {
     const packet = this.#stream.prepareAgain(original);
     if (packet !== undefined) {
-      this.#options.outlet.send(packet, kind, original.seqExt, nowMs);
+      this.#options.outlet.send(packet, payloadAgain(original), kind, original.seqExt, nowMs);
     }
   }
 

@@ -244,7 +244,8 @@ export class ViewerLink {
     }
     const timestampTs32 = stream.clock.stamp(frame.ptsMs);
     for (const payload of frame.payloads) {
-      this.#outlet.send(stream.prepare(payload, timestampTs32, false), 'audio', NOT_VIDEO, nowMs);
+      const packet = stream.prepare(payload.byteLength, timestampTs32, false);
+      this.#outlet.send(packet, payload, 'audio', NOT_VIDEO, nowMs);
       this.#flow?.charge(stream.packetBytes(payload.byteLength), nowMs);
     }
   }

@@ -59,11 +59,10 @@ const peerTowards = (
   return { protector: new SrtpProtector(key), path, batchedId: batched?.towards(path) } as unknown as PeerTransport;
 };
 
-const randomPacket = (prng: Prng, payload: Uint8Array): OutgoingPacket => {
+const randomPacket = (prng: Prng): OutgoingPacket => {
   const extensionIds = { transportSeq: prng.nextIndex(3) && prng.nextIndex(15), playoutDelay: prng.nextIndex(15) };
   return {
     extensionIds,
-    payload,
     overheadBytes: rtpHeaderBytes(extensionIds) + 44,
     fields: {
       payloadType: prng.nextIndex(128),
@@ -87,10 +86,13 @@ for (const address of ['127.0.0.1', '::1']) {
     const batch = batchFor(t, from, true);
     const peer = peerTowards({ to, from, batch }, master(prng));
     const payloads = Array.from({ length: 9 }, () => prng.nextBytes(1 + prng.nextIndex(1_200)));
-    const packets = Array.from({ length: PACKET_COUNT }, () => randomPacket(prng, payloads[prng.nextIndex(9)]!));
+    const packets = Array.from({ length: PACKET_COUNT }, () => ({
+      packet: randomPacket(prng),
+      payload: payloads[prng.nextIndex(9)]!,
+    }));
     const seenOf = async (sender: MediaSender): Promise<[string[], number[]]> => {
       const seen = take(to, PACKET_COUNT);
-      const bytes = packets.map((packet) => sender.send(peer, packet));
+      const bytes = packets.map(({ packet, payload }) => sender.send(peer, packet, payload));
       sender.flush();
       return [await seen, bytes];
     };
@@ -121,10 +123,10 @@ for (const mayCut of [true, false]) {
       for (const [index, to] of viewers.entries()) {
         const peer = peerTowards({ to, from, batch }, keys[index]!);
         payloads.forEach((payload, place) => {
-          const packet = randomPacket(new Prng(place), payload);
+          const packet = randomPacket(new Prng(place));
           packet.fields.seqExt = 1_000 + place;
           Object.assign(packet.extensionIds, { transportSeq: 3, playoutDelay: 5 });
-          sender.send(peer, packet);
+          sender.send(peer, packet, payload);
         });
       }
       sender.flush();

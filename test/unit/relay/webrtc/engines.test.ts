@@ -8,7 +8,6 @@ import { JoinQueue } from '../../../../server/relay/webrtc/join-queue.ts';
 import { isNearViewer } from '../../../../server/relay/webrtc/playout-delay-rule.ts';
 import { selectVideo } from '../../../../server/relay/webrtc/rendition-selector.ts';
 import { RetransmissionLimits } from '../../../../server/relay/webrtc/retransmission-limits.ts';
-import type { RtpFields } from '../../../../server/media/rtp/rtp-header.ts';
 import { RetransmissionRing } from '../../../../server/relay/webrtc/retransmission-ring.ts';
 import { RtpClock } from '../../../../server/relay/webrtc/rtp-clock.ts';
 
@@ -56,40 +55,35 @@ test('stamps rise by 45 ticks at least, bent or not, and wrap at 32 bits', () =>
   assert.equal(clock.stamp(10), 810);
 });
 
-const sentFields = (seqExt: number, fields: Partial<RtpFields> = {}): RtpFields => ({
-  ...{ payloadType: 96, isMarked: false, timestampTs32: 0, ssrc: 1 },
-  ...{ transportSeqExt: 0, playoutDelayMs: 0, playoutDelayMaxMs: 0, seqExt, ...fields },
-});
+const PACKET_COUNT = 3;
 
-test('every packet of the last second is found, the last 1,024 at most, however many were sent', () => {
+test('every packet of the last second is found, of 1,024 pictures at most, however many were sent', () => {
   const ring = new RetransmissionRing(1_000);
   const firstSeqExt = 2 ** 33 - 700;
-  const payloads = Array.from({ length: 5_000 }, (_, index) => Uint8Array.of(index & 0xff));
-  let index = 0;
-  /** Of everything sent so far: the first that is found, and how many after it are, each with what was sent. */
+  const pictures: (readonly Uint8Array[])[] = [];
+  const firstOf = (index: number): { seqExt: number; payloadType: number; timestampTs32: number } => ({
+    seqExt: firstSeqExt + PACKET_COUNT * index,
+    ...{ payloadType: 96 + (index % 8), timestampTs32: (2 ** 32 - 50 + index) % 2 ** 32 },
+  });
+  /** Of everything sent so far: of how many pictures packets are found, each with what was sent. */
   const send = (count: number, everyMs: number, fromMs: number): { nowMs: number; foundCount: number } => {
     let nowMs = fromMs;
-    for (const endIndex = index + count; index < endIndex; index += 1, nowMs += everyMs) {
-      const timestampTs32 = (2 ** 32 - 50 + index) % 2 ** 32;
-      const fields = sentFields(firstSeqExt + index, {
-        timestampTs32,
-        payloadType: 96 + (index % 8),
-        isMarked: index % 3 === 0,
-      });
-      ring.add(fields, payloads[index]!, nowMs);
+    for (const endIndex = pictures.length + count; pictures.length < endIndex; nowMs += everyMs) {
+      const payloads = Array.from({ length: PACKET_COUNT }, () => Uint8Array.of(pictures.length & 0xff));
+      ring.begin(payloads, firstOf(pictures.length), nowMs);
+      payloads.forEach(() => ring.noteSent(nowMs));
+      pictures.push(payloads);
     }
-    const found = payloads.flatMap((_, at) => ring.find(firstSeqExt + at, nowMs) ?? []);
-    found.forEach((one, place) => {
-      const at = index - found.length + place;
-      assert.deepEqual(one, {
-        ...{ seqExt: firstSeqExt + at, payload: payloads[at], payloadType: 96 + (at % 8) },
-        ...{ timestampTs32: (2 ** 32 - 50 + at) % 2 ** 32, isMarked: at % 3 === 0 },
-      });
-    });
-    return { nowMs, foundCount: found.length };
+    const sent = pictures.flatMap((payloads, index) => payloads.map((payload, place) => ({ payload, place, index })));
+    const found = sent.flatMap((_, at) => ring.find(firstSeqExt + at, nowMs) ?? []);
+    const expected = sent.slice(sent.length - found.length).map(({ payload, place, index }) => ({
+      ...firstOf(index),
+      ...{ seqExt: firstOf(index).seqExt + place, payload, isMarked: place === PACKET_COUNT - 1 },
+    }));
+    assert.deepEqual(found, expected);
+    return { nowMs, foundCount: found.length / PACKET_COUNT };
   };
-  // Over the wrap of its clock: 24 bits of milliseconds.
-  const slow = send(100, 20, 2 ** 24 - 1_000);
+  const slow = send(100, 20, 5_000);
   assert.equal(slow.foundCount, 50);
   const usual = send(700, 4, slow.nowMs);
   assert.equal(usual.foundCount, 250);
@@ -98,20 +92,21 @@ test('every packet of the last second is found, the last 1,024 at most, however 
   assert.equal(send(50, 100, burst.nowMs).foundCount, 10);
 });
 
-test('what was sent is found by its number for a second, over the wrap of its place', () => {
+test('what was sent of a picture is found by its number for a second, the rest of it not', () => {
   const ring = new RetransmissionRing(1_000);
-  const payload = Uint8Array.of(1);
-  ring.add(sentFields(65_537, { payloadType: 102, timestampTs32: 9, isMarked: true }), payload, 0);
-  assert.deepEqual(ring.find(65_537, 1_000), {
-    seqExt: 65_537,
-    payload,
-    payloadType: 102,
-    timestampTs32: 9,
-    isMarked: true,
-  });
+  assert.equal(ring.find(0, 0), undefined);
+  const payloads = [Uint8Array.of(1), Uint8Array.of(2)];
+  ring.begin(payloads, { seqExt: 65_537, payloadType: 102, timestampTs32: 9 }, 0);
+  assert.equal(ring.find(65_537, 0), undefined, 'not sent yet');
+  ring.noteSent(0);
+  const first = { seqExt: 65_537, payload: payloads[0], payloadType: 102, timestampTs32: 9, isMarked: false };
+  assert.deepEqual(ring.find(65_537, 1_000), first);
+  assert.equal(ring.find(65_538, 1_000), undefined, 'not sent yet');
+  ring.noteSent(5);
+  assert.deepEqual(ring.find(65_538, 1_005), { ...first, seqExt: 65_538, payload: payloads[1], isMarked: true });
   assert.deepEqual(
-    [ring.find(65_537, 1_001), ring.find(65_537 - 1_024, 1), ring.find(-3, 1)],
-    Array(3).fill(undefined),
+    [ring.find(65_537, 1_006), ring.find(65_539, 6), ring.find(65_536, 6), ring.find(-3, 6)],
+    Array(4).fill(undefined),
   );
 });
 
