@@ -201,7 +201,6 @@ export class MediaThread {
         this.#ready.resolve();
         break;
       case 'refused':
-        this.#isClosing ||= !this.#isReady && this.#endpoints.length === 0;
         this.#ready.reject(new WorldError(message.code, message.detail));
         break;
       case 'answer':
@@ -263,8 +262,9 @@ export class MediaThread {
     for (const id of this.#sessions.keys()) {
       this.#endSession(id, { endReason: 'media_thread_died' }, []);
     }
-    if (this.#isClosing) {
-      this.#ready.reject(died());
+    const wasEverReady = this.#endpoints.length > 0;
+    if (this.#isClosing || !wasEverReady) {
+      this.#ready.reject(new WorldError('MEDIA_THREAD_FAILED', cause));
       return;
     }
     const ranMs = this.#parts.clock.nowMs() - this.#startedAtMs;

@@ -1,10 +1,13 @@
 /** Viewers in threads of their own on loopback: real workers, real ports, and a client that decrypts with another implementation. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { systemClock } from '../../server/base/clock.ts';
+import { WorldError } from '../../server/base/errors.ts';
 import type { HttpAnswer } from '../../server/base/http-exchange.ts';
 import { buildAvcConfig } from '../../server/media/h264/avc-config.ts';
 import { joinNalUnits } from '../../server/media/h264/nal-units.ts';
+import type { StartWorker } from '../../server/media-threads/media-thread.ts';
 import { portAfter, threadCountOf } from '../../server/media-threads/options.ts';
 import type { SessionView } from '../../server/relay/webrtc/session-view.ts';
 import { createSessionsView } from '../../server/viewer-sessions.ts';
@@ -296,6 +299,21 @@ test('a port that is taken is said at the start, and nothing is left running', a
   const taken = first.media.viewerPort ?? 0;
   await assert.rejects(openThreadedSetup({ threads: 1, port: taken }), { code: 'WEBRTC_PORT_UNAVAILABLE' });
   await first.close();
+});
+
+test('a thread that dies before it was ever ready is said at the start, and not tried again and again', async () => {
+  let startCount = 0;
+  const start: StartWorker = () => {
+    startCount += 1;
+    return new Worker('throw new Error("no such thing here")', { eval: true });
+  };
+  await assert.rejects(openThreadedSetup({ threads: 1, start }), (error) => {
+    assert.ok(error instanceof WorldError);
+    assert.equal(error.code, 'MEDIA_THREAD_FAILED');
+    assert.match(error.detail, /no such thing here/u);
+    return true;
+  });
+  assert.equal(startCount, 1);
 });
 
 test('auto is half of the cores, one at least and eight at most; ports follow each other, and 0 stays any', () => {

@@ -7,6 +7,7 @@ import { LEARNING_DEFAULTS } from '../../server/congestion/learned/learning-opti
 import { LINK_CAPTURE_DEFAULTS } from '../../server/learning/link-captures.ts';
 import { Learning } from '../../server/learning/learning.ts';
 import type { PublisherFeed } from '../../server/media/stream-source.ts';
+import type { StartWorker } from '../../server/media-threads/media-thread.ts';
 import { startWorker } from '../../server/media-threads/media-thread.ts';
 import { MEDIA_THREAD_DEFAULTS } from '../../server/media-threads/options.ts';
 import { silentLog } from '../../server/observability/log.ts';
@@ -48,6 +49,8 @@ export const openThreadedSetup = async (options: {
   port?: number;
   controller?: 'adaptive' | 'off';
   lacking?: WhepContext['lacking'];
+  /** In place of the real thread. */
+  start?: StartWorker;
 }): Promise<ThreadedSetup> => {
   const metrics = new Metrics({ collectDefaults: false });
   const parts = { clock: systemClock, log: silentLog, metrics };
@@ -69,7 +72,7 @@ export const openThreadedSetup = async (options: {
     capture: { ...LINK_CAPTURE_DEFAULTS, folder: '' },
     ...{ gopCache: GOP_CACHE, logLevel: 'silent', policies: [], learning, hub, prng, ...parts },
     startWorker: (order) => {
-      const worker = startWorker(order);
+      const worker = (options.start ?? startWorker)(order);
       workers.push(worker);
       return worker;
     },
