@@ -209,6 +209,11 @@ const playWithFeedback = async (setup: WebRtcSetup, client: WhepClient, pictureC
   }
 };
 
+const CALL_MIN_COUNT = 200;
+const PLAY_MAX_MS = 15_000;
+
+const linesOf = (file: string): number => readFileSync(file, 'utf8').split('\n').length - 1;
+
 test('a session that was traced replays bit for bit: the same calls give the same decisions', async () => {
   const folder = tempFolder('trace');
   const setup = await open({
@@ -223,17 +228,24 @@ test('a session that was traced replays bit for bit: the same calls give the sam
   const session = setup.out.find(client.answer.headers['location']!.split('/').at(-1)!)!;
   await playWithFeedback(setup, client, 45);
   session.setSmoothness(0.9);
-  await playWithFeedback(setup, client, 9);
-  assert.equal(session.endReason, undefined);
-  opened.splice(0).forEach((each) => each.close());
   const files = readdirSync(folder);
   assert.equal(files.length, 1, 'no more sessions than were allowed');
   const file = join(folder, files[0]!);
+  const untilMs = systemClock.nowMs() + PLAY_MAX_MS;
+  // On a starved machine as many pictures make fewer calls.
+  do {
+    await playWithFeedback(setup, client, 9);
+  } while (linesOf(file) <= CALL_MIN_COUNT && systemClock.nowMs() < untilMs);
+  assert.equal(session.endReason, undefined);
+  opened.splice(0).forEach((each) => each.close());
   // Nobody waits for the disk to have it.
-  await waitUntil('whole lines are on the disk', () => /^(?:.*\n){201,}$/.test(readFileSync(file, 'utf8')));
+  await waitUntil(
+    'whole lines are on the disk',
+    () => readFileSync(file, 'utf8').endsWith('\n') && linesOf(file) > CALL_MIN_COUNT,
+  );
   const { decisions, callCount } = replayTrace(file);
   rmSync(folder, { recursive: true });
-  assert.ok(callCount > 200 && decisions.length > 40, `${callCount} calls, ${decisions.length} decisions`);
+  assert.ok(callCount > CALL_MIN_COUNT && decisions.length > 40, `${callCount} calls, ${decisions.length} decisions`);
   assert.deepEqual(
     decisions.filter(([before, now]) => before !== now),
     [],
