@@ -18,6 +18,8 @@ export type PairOptions = {
   readonly serverFingerprint?: string;
   /** Of werift's client. */
   readonly srtpProfiles?: readonly number[];
+  /** The time that both are told; left out: the machine's. */
+  readonly nowMs?: () => number;
 };
 
 /** Those that this machine has. */
@@ -36,18 +38,19 @@ export class DtlsPair {
   private constructor(parts: { options: PairOptions; identities: Record<EngineName, Identity> }) {
     const { options, identities } = parts;
     const straight: Way = (datagram, deliver) => deliver(datagram);
+    const nowMs = nowOf(options);
     this.server = new DtlsHandshake({
       identity: identities[options.server],
       remoteFingerprints: [fingerprintOf(options.clientFingerprint ?? identities[options.client].fingerprint)],
       listener: this.#listen('server', options.toClient ?? straight, (datagram) =>
-        this.client.onDatagram(datagram, performance.now()),
+        this.client.onDatagram(datagram, nowMs()),
       ),
     });
     const clientOptions = {
       identity: identities[options.client],
       remoteFingerprints: [fingerprintOf(options.serverFingerprint ?? identities[options.server].fingerprint)],
       listener: this.#listen('client', options.toServer ?? straight, (datagram) =>
-        this.server.onDatagram(datagram, performance.now()),
+        this.server.onDatagram(datagram, nowMs()),
       ),
     };
     this.client =
@@ -58,7 +61,7 @@ export class DtlsPair {
 
   static async start(options: PairOptions): Promise<DtlsPair> {
     const pair = new DtlsPair({ options, identities: await sharedIdentities() });
-    pair.client.start(performance.now());
+    pair.client.start(nowOf(options)());
     return pair;
   }
 
@@ -88,6 +91,8 @@ export class DtlsPair {
     };
   }
 }
+
+const nowOf = ({ nowMs = () => performance.now() }: PairOptions): (() => number) => nowMs;
 
 type Identity = Awaited<ReturnType<typeof createDtlsIdentity>>;
 
