@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "big-endian.h"
+
 namespace sluice {
 namespace {
 
@@ -13,8 +15,6 @@ constexpr uint8_t kContentAlert = 21;
 // Epochs count changes of ciphers: nothing renegotiates, so there is one.
 constexpr uint16_t kEpoch = 1;
 constexpr uint64_t kSequenceMax = (uint64_t{1} << 48) - 1;
-constexpr uint8_t kWarning = 1;
-constexpr uint8_t kCloseNotify = 0;
 // TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, which every browser agrees on.
 constexpr uint16_t kCipherId = 0xc02b;
 constexpr size_t kMasterBytes = 48;
@@ -23,20 +23,6 @@ constexpr size_t kHashBytes = 32;
 constexpr char kLabel[] = "key expansion";
 constexpr size_t kLabelBytes = sizeof kLabel - 1;
 constexpr size_t kSeedBytes = kLabelBytes + 2 * kRandomBytes;
-
-uint64_t Get(const uint8_t* at, size_t bytes) {
-  uint64_t value = 0;
-  for (size_t index = 0; index < bytes; index += 1) {
-    value = value << 8 | at[index];
-  }
-  return value;
-}
-
-void Put(uint8_t* at, size_t bytes, uint64_t value) {
-  for (size_t index = 0; index < bytes; index += 1) {
-    at[index] = static_cast<uint8_t>(value >> (8 * (bytes - 1 - index)));
-  }
-}
 
 // Calls `visit` with each whole record, until it says that it has enough.
 template <typename Visit>
@@ -64,6 +50,15 @@ void WriteHead(const uint8_t* record, uint8_t head[kRecordHeadBytes]) {
   std::memcpy(head, record + 3, 8);
   std::memcpy(head + 8, record, 3);
   Put(head + 11, 2, kAlertBytes);
+}
+
+// RFC 5288 3: the key's part and the record's own; SRTP's salt has no part in it.
+constexpr uint8_t kNoSalt[kGcmSaltBytes] = {0};
+
+void WriteNonce(const uint8_t* record, const uint8_t* implicit, uint8_t nonce[kGcmNonceBytes]) {
+  constexpr size_t kImplicitBytes = kGcmNonceBytes - kExplicitNonceBytes;
+  std::memcpy(nonce, implicit, kImplicitBytes);
+  std::memcpy(nonce + kImplicitBytes, record + kRecordHeadBytes, kExplicitNonceBytes);
 }
 
 bool Hmac(const uint8_t* secret, const uint8_t* text, size_t bytes, uint8_t out[kHashBytes]) {
@@ -142,11 +137,9 @@ bool DtlsAlerts::Find(const uint8_t* datagram, size_t bytes, Alert* alert) const
 bool DtlsAlerts::Open(const uint8_t* record, Alert* alert) const {
   uint8_t head[kRecordHeadBytes], nonce[kGcmNonceBytes], clear[kAlertBytes];
   WriteHead(record, head);
-  std::memcpy(nonce, remote_.nonce, kImplicitNonceBytes);
-  std::memcpy(nonce + kImplicitNonceBytes, record + kRecordHeadBytes, kExplicitNonceBytes);
-  const uint8_t no_salt[kGcmSaltBytes] = {0};
+  WriteNonce(record, remote_.nonce, nonce);
   // Alerts are few: a cipher of its own for each costs less than one that is kept.
-  GcmKey gcm(GcmKey::Direction::kOpen, remote_.key, no_salt);
+  GcmKey gcm(GcmKey::Direction::kOpen, remote_.key, kNoSalt);
   if (!gcm.is_ready() ||
       !gcm.Open(nonce, head, sizeof head, record + kRecordHeadBytes + kExplicitNonceBytes, kAlertBytes, clear)) {
     return false;
@@ -162,7 +155,7 @@ bool DtlsAlerts::WriteGoodbye(uint8_t out[kGoodbyeBytes]) {
   }
   sequence_ += 1;
   nonce_ += 1;
-  const uint8_t clear[kAlertBytes] = {kWarning, kCloseNotify};
+  const uint8_t clear[kAlertBytes] = {kAlertWarning, kAlertCloseNotify};
   out[0] = kContentAlert;
   Put(out + 1, 2, DTLS1_2_VERSION);
   Put(out + 3, 2, kEpoch);
@@ -171,10 +164,8 @@ bool DtlsAlerts::WriteGoodbye(uint8_t out[kGoodbyeBytes]) {
   Put(out + kRecordHeadBytes, kExplicitNonceBytes, nonce_);
   uint8_t head[kRecordHeadBytes], nonce[kGcmNonceBytes];
   WriteHead(out, head);
-  std::memcpy(nonce, local_.nonce, kImplicitNonceBytes);
-  std::memcpy(nonce + kImplicitNonceBytes, out + kRecordHeadBytes, kExplicitNonceBytes);
-  const uint8_t no_salt[kGcmSaltBytes] = {0};
-  GcmKey gcm(GcmKey::Direction::kSeal, local_.key, no_salt);
+  WriteNonce(out, local_.nonce, nonce);
+  GcmKey gcm(GcmKey::Direction::kSeal, local_.key, kNoSalt);
   return gcm.is_ready() &&
          gcm.Seal(nonce, head, sizeof head, clear, sizeof clear, out + kRecordHeadBytes + kExplicitNonceBytes);
 }

@@ -24,6 +24,11 @@ struct SentRecords {
   void Note(const uint8_t* datagram, size_t bytes);
 };
 
+// RFC 5246 7.2.
+constexpr uint8_t kAlertWarning = 1;
+constexpr uint8_t kAlertFatal = 2;
+constexpr uint8_t kAlertCloseNotify = 0;
+
 struct Alert {
   uint8_t severity;
   uint8_t description;

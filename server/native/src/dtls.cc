@@ -58,19 +58,20 @@ struct Endpoint {
   const char* failure = nullptr;
 };
 
-// What OpenSSL asks for now is of this call; nullptr between calls.
-Exchange* BeginExchange(BIO* bio) {
-  const auto* endpoint = static_cast<Endpoint*>(BIO_get_data(bio));
+// Whose call it is in which OpenSSL asks for something; nullptr between calls.
+Endpoint* BeginExchange(BIO* bio) {
+  auto* endpoint = static_cast<Endpoint*>(BIO_get_data(bio));
   BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
-  return endpoint == nullptr ? nullptr : endpoint->exchange;
+  return endpoint == nullptr || endpoint->exchange == nullptr ? nullptr : endpoint;
 }
 
 int ReadDatagram(BIO* bio, char* out, int out_bytes) {
-  Exchange* exchange = BeginExchange(bio);
-  if (exchange == nullptr || !exchange->has_in || out_bytes <= 0) {
+  Endpoint* endpoint = BeginExchange(bio);
+  if (endpoint == nullptr || !endpoint->exchange->has_in || out_bytes <= 0) {
     BIO_set_flags(bio, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY);
     return -1;
   }
+  Exchange* exchange = endpoint->exchange;
   // As a socket does: what does not fit of a datagram is lost.
   const size_t bytes = std::min(exchange->in_bytes, static_cast<size_t>(out_bytes));
   std::memcpy(out, exchange->in, bytes);
@@ -79,11 +80,12 @@ int ReadDatagram(BIO* bio, char* out, int out_bytes) {
 }
 
 int WriteDatagram(BIO* bio, const char* in, int in_bytes) {
-  Exchange* exchange = BeginExchange(bio);
-  if (exchange == nullptr || in_bytes <= 0 || in_bytes > kMtuBytes) {
+  Endpoint* endpoint = BeginExchange(bio);
+  if (endpoint == nullptr || in_bytes <= 0 || in_bytes > kMtuBytes) {
     return -1;
   }
-  static_cast<Endpoint*>(BIO_get_data(bio))->sent.Note(reinterpret_cast<const uint8_t*>(in), static_cast<size_t>(in_bytes));
+  Exchange* exchange = endpoint->exchange;
+  endpoint->sent.Note(reinterpret_cast<const uint8_t*>(in), static_cast<size_t>(in_bytes));
   // What is beyond the cap is lost, as datagrams may be.
   if (exchange->out_count < kOutgoingMaxCount) {
     std::memcpy(exchange->out[exchange->out_count], in, static_cast<size_t>(in_bytes));
@@ -301,14 +303,13 @@ void Advance(Endpoint* endpoint) {
 
 // An alert that ends it ends it as OpenSSL would; anything else is ignored.
 void TakeAlert(Endpoint* endpoint, const Exchange& exchange) {
-  constexpr uint8_t kWarning = 1, kFatal = 2, kCloseNotify = 0;
   Alert alert;
   if (endpoint->state != State::kConnected || !exchange.has_in || !endpoint->alerts->Find(exchange.in, exchange.in_bytes, &alert)) {
     return;
   }
-  if (alert.severity == kWarning && alert.description == kCloseNotify) {
+  if (alert.severity == kAlertWarning && alert.description == kAlertCloseNotify) {
     endpoint->state = State::kClosedByPeer;
-  } else if (alert.severity == kFatal) {
+  } else if (alert.severity == kAlertFatal) {
     const char* reason = ERR_reason_error_string(ERR_LIB_SSL_SHIFTED | (SSL_AD_REASON_OFFSET + alert.description));
     endpoint->state = State::kFailed;
     endpoint->failure = reason == nullptr ? "the peer gave up" : reason;

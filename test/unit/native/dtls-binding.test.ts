@@ -92,12 +92,14 @@ test('empty and detached datagrams are none; after the end everything but closin
 
 type Ends = { readonly server: NativeDtlsHandshake; readonly client: NativeDtlsHandshake };
 
-const connected = async (): Promise<Ends> => {
+/** `sent`: what the server said is put there. */
+const connected = async (sent: Buffer[] = []): Promise<Ends> => {
   const { certificate, key } = await material();
   const context = dtls.createContext(certificate, key);
   const [server, client] = [dtls.open(context, true), dtls.open(context, false)];
   for (let flight = dtls.start(client).outgoing; flight.length > 0;) {
     const answers = flight.flatMap((datagram) => dtls.take(server, datagram).outgoing);
+    sent.push(...answers);
     flight = answers.flatMap((datagram) => dtls.take(client, datagram).outgoing);
   }
   assert.deepEqual([dtls.profile(server), dtls.profile(client)], [7, 7]);
@@ -126,15 +128,8 @@ test("a settled handshake and OpenSSL understand each other's goodbye, in either
 });
 
 test('a goodbye has a number and a nonce of its own, after those of the handshake', only, async () => {
-  const { certificate, key } = await material();
-  const context = dtls.createContext(certificate, key);
-  const [server, client] = [dtls.open(context, true), dtls.open(context, false)];
   const sent: Buffer[] = [];
-  for (let flight = dtls.start(client).outgoing; flight.length > 0;) {
-    const answers = flight.flatMap((datagram) => dtls.take(server, datagram).outgoing);
-    sent.push(...answers);
-    flight = answers.flatMap((datagram) => dtls.take(client, datagram).outgoing);
-  }
+  const { server, client } = await connected(sent);
   dtls.settle(server);
   sent.push(...dtls.close(server).outgoing);
   const encrypted = sent.flatMap((datagram) => {
