@@ -10,7 +10,7 @@ import type { MasterKey } from './srtp.ts';
 import { deriveGcm } from './srtp.ts';
 
 /** Few enough that the first of many viewers does not wait for the last, enough that a call costs nothing beside them. */
-const BATCH_COUNT = 128;
+const BATCH_COUNT = 256;
 /** Different ones that are remembered from one call to the next: those of a large keyframe, which every viewer gets. */
 const PAYLOAD_MAX_COUNT = 512;
 /** The kernel's buffer was full: it is asked again after this. */
