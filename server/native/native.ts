@@ -41,7 +41,7 @@ export const loadNative = (mode: NativeMode = 'auto'): LoadedNative => {
     return { native: undefined, reason: 'webrtc.native is off' };
   }
   try {
-    const native = createRequire(import.meta.url)(builtFile()) as Native;
+    const native = requireBuilt(FOLDER) as Native;
     assertIsWhole(native);
     assertSealsRightly(native);
     return { native, reason: undefined };
@@ -50,12 +50,13 @@ export const loadNative = (mode: NativeMode = 'auto'): LoadedNative => {
   }
 };
 
-const builtFile = (): string => {
-  const { file, failed } = JSON.parse(readFileSync(join(FOLDER, 'build.json'), 'utf8')) as Build;
+/** What config/setup/native.mjs has built in `folder`. Throws an error that says why there is none. */
+export const requireBuilt = (folder: string): unknown => {
+  const { file, failed } = JSON.parse(readFileSync(join(folder, 'build.json'), 'utf8')) as Build;
   if (file === undefined) {
     throw new Error(failed ?? 'it was not built');
   }
-  return join(FOLDER, file);
+  return createRequire(import.meta.url)(join(folder, file));
 };
 
 /** It may be of other sources than these, where the server was started past the set-up. */

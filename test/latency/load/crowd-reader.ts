@@ -3,9 +3,8 @@
  * who was sent to late, and pieces that nothing had cut on the way (UDP GRO) are cut here. Looks every 2 ms.
  */
 import type { Socket } from 'node:dgram';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import path from 'node:path';
+import { requireBuilt } from '../../../server/native/native.ts';
 import { descriptorOf, stopReading } from '../../../server/webrtc-transport/udp-sender.ts';
 
 const FOLDER = path.join(import.meta.dirname, '../../../node_modules/.cache/sluice/crowd-reader');
@@ -36,13 +35,10 @@ export class CrowdReader {
     this.#binding = binding;
   }
 
-  /** Undefined where it was not built: everyone reads for himself. */
+  /** Undefined where it was not built: everyone reads for himself, which the set-up has said. */
   static open(): CrowdReader | undefined {
     try {
-      const { file } = JSON.parse(readFileSync(path.join(FOLDER, 'build.json'), 'utf8')) as { file?: string };
-      const { CrowdReader: Native } = createRequire(import.meta.url)(path.join(FOLDER, file ?? 'none')) as {
-        CrowdReader: new () => Binding;
-      };
+      const { CrowdReader: Native } = requireBuilt(FOLDER) as { CrowdReader: new () => Binding };
       return new CrowdReader(new Native());
     } catch {
       return undefined;
